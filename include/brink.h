@@ -1,0 +1,390 @@
+/* brink.h — run small neural networks from ONNX files, natively and in a browser.
+
+   This header is the whole public C API and its own manual. It rises in difficulty: contexts and
+   errors, tasks, loading, running a graph, text, generation, and last the native conveniences.
+
+   Everything that may take long is a task. A function named brink_…_begin() makes one,
+   brink_task_advance() moves it on for about as long as it is told and answers BRINK_PENDING until
+   it is done, brink_task_cancel() makes the next advance end with BRINK_CANCELLED, and
+   brink_task_destroy() frees it at any time. Nothing here blocks.
+
+   Errors: every function that can fail returns a brink_status; brink_error() then gives one line
+   that names what was being read, where, what was found and what was expected.
+
+   Ownership: what a function returns through `out` belongs to the caller, who gives it to the
+   matching …_destroy() (NULL is allowed). `const` pointers that come out are lent: they live as
+   long as the object they were asked of, unless a line says otherwise. Destroy in the reverse
+   order: tasks, sessions, models, context. A destroyed parent with living children is an error of
+   the caller.
+
+   Threads: a context and all that hangs on it is used by one thread at a time; different contexts
+   are independent. A context's worker threads are its own affair.
+
+   Options are structs whose zero value is the sensible default. Sizes are bytes, times are
+   microseconds unless the name says otherwise. Strings are UTF-8 and end in NUL. */
+#ifndef BRINK_H
+#define BRINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__wasm__)
+#define BRINK_API __attribute__((visibility("default")))
+#elif defined(__GNUC__)
+#define BRINK_API __attribute__((visibility("default")))
+#else
+#define BRINK_API
+#endif
+
+/* ── Status and errors ───────────────────────────────────────────────────────────────────────── */
+
+typedef enum brink_status {
+    BRINK_OK = 0,
+    BRINK_PENDING = 1,          /* a task has more to do: advance it again              */
+    BRINK_INVALID_ARGUMENT = 2, /* the caller asked for something that makes no sense   */
+    BRINK_BAD_INPUT = 3,        /* a file or text cannot be read as what it should be   */
+    BRINK_UNSUPPORTED = 4,      /* it is well formed, and this build cannot do it       */
+    BRINK_OUT_OF_MEMORY = 5,    /* the machine or the budget has no room; bytes in text */
+    BRINK_DEVICE_FAILED = 6,    /* the GPU was lost or refused                          */
+    BRINK_CANCELLED = 7         /* brink_task_cancel() was called                       */
+} brink_status;
+
+/* "BRINK_BAD_INPUT" and so on. */
+BRINK_API const char *brink_status_name(brink_status status);
+
+/* The engine's version, "major.minor.patch". */
+BRINK_API const char *brink_version(void);
+
+typedef struct brink_context brink_context;
+typedef struct brink_task brink_task;
+typedef struct brink_model brink_model;
+typedef struct brink_session brink_session;
+
+typedef struct brink_context_desc {
+    uint32_t threads;       /* worker threads, this one included; 0: one a core (1 without threads) */
+    uint64_t memory_budget; /* most bytes the engine may hold at once; 0: no limit                  */
+    void (*log)(void *user, const char *line); /* NULL: silent                                      */
+    void *user;
+} brink_context_desc;
+
+/* `desc` may be NULL. Fails only with BRINK_OUT_OF_MEMORY. */
+BRINK_API brink_status brink_context_create(const brink_context_desc *desc, brink_context **out);
+BRINK_API void brink_context_destroy(brink_context *context);
+
+/* The text of the last failure on this context, "" if there was none. */
+BRINK_API const char *brink_error(const brink_context *context);
+
+/* Number of threads that compute, the caller's included. */
+BRINK_API uint32_t brink_context_threads(const brink_context *context);
+
+typedef struct brink_memory {
+    uint64_t live; /* bytes the engine holds now, mapped and lent files not counted */
+    uint64_t peak; /* the most it ever held                                         */
+} brink_memory;
+
+BRINK_API brink_memory brink_context_memory(const brink_context *context);
+
+/* ── Tasks ───────────────────────────────────────────────────────────────────────────────────── */
+
+/* Works for about `budget_us` microseconds (0: the smallest step) and returns BRINK_PENDING if
+   there is more to do or if a load waits for a file (see brink_task_want), BRINK_OK once when done
+   (and again if asked again), or the failure. */
+BRINK_API brink_status brink_task_advance(brink_task *task, uint64_t budget_us);
+
+/* The next advance returns BRINK_CANCELLED. What was made so far stays valid: a cancelled
+   generation keeps its tokens, and its session can go on. */
+BRINK_API void brink_task_cancel(brink_task *task);
+BRINK_API void brink_task_destroy(brink_task *task);
+
+/* ── Tensors ─────────────────────────────────────────────────────────────────────────────────── */
+
+/* Element types, numbered as ONNX's TensorProto.DataType. */
+typedef enum brink_type {
+    BRINK_UNDEFINED = 0,
+    BRINK_F32 = 1,
+    BRINK_U8 = 2,
+    BRINK_I8 = 3,
+    BRINK_U16 = 4,
+    BRINK_I16 = 5,
+    BRINK_I32 = 6,
+    BRINK_I64 = 7,
+    BRINK_STRING = 8,
+    BRINK_BOOL = 9,
+    BRINK_F16 = 10,
+    BRINK_F64 = 11,
+    BRINK_U32 = 12,
+    BRINK_U64 = 13,
+    BRINK_BF16 = 16,
+    BRINK_U4 = 21, /* two a byte, the first in the low half */
+    BRINK_I4 = 22
+} brink_type;
+
+enum { BRINK_MAX_RANK = 8 };
+
+/* Bits of one element; 0 for a type that has no fixed size. */
+BRINK_API uint32_t brink_type_bits(brink_type type);
+
+/* "float32", "int64": numpy's name. */
+BRINK_API const char *brink_type_name(brink_type type);
+
+/* A dense row-major array. `data` may be NULL only when a dimension is 0. */
+typedef struct brink_tensor {
+    const char *name; /* may be NULL where position says which tensor it is */
+    brink_type type;
+    uint32_t rank;
+    int64_t shape[BRINK_MAX_RANK];
+    const void *data;
+    uint64_t bytes;
+} brink_tensor;
+
+/* Reads a serialized ONNX TensorProto. `*out` and its data are the caller's: free with
+   brink_tensor_release. */
+BRINK_API brink_status brink_tensor_parse(brink_context *context, const void *data, uint64_t size,
+                                          brink_tensor *out);
+BRINK_API void brink_tensor_release(brink_context *context, brink_tensor *tensor);
+
+/* ── Loading a model ─────────────────────────────────────────────────────────────────────────── */
+
+/* A model is a set of named files: a graph with its external data and, for language models,
+   configuration and tokenizer. The load task says which it wants next; the host supplies them from
+   disk, network or storage. Natively brink_task_serve_files() does that. */
+typedef struct brink_model_desc {
+    const char *graph; /* name of the graph inside the folder, "model.onnx" if NULL */
+    bool graph_only;   /* do not ask for configuration and tokenizer                */
+    bool no_weights;   /* do not ask for external data: brink_model_… queries work, running fails */
+    bool exact;        /* f32 activations in quantised products, whatever a node's accuracy_level */
+} brink_model_desc;
+
+BRINK_API brink_status brink_model_load_begin(brink_context *context, const brink_model_desc *desc,
+                                              brink_task **out);
+
+/* What a load waits for: the whole of `file`, a path relative to the model's folder with forward
+   slashes. `optional` files may be missing. */
+typedef struct brink_want {
+    const char *file; /* lives until the want is answered */
+    bool optional;
+    uint64_t least_bytes; /* the file must be at least this long, 0 if that is not known yet */
+} brink_want;
+
+/* True and fills *want while the load waits for a file. */
+BRINK_API bool brink_task_want(const brink_task *task, brink_want *want);
+
+/* Answers the want. `data` is lent until `release(user, data, size)` is called, which happens when
+   the model is destroyed or the bytes are no longer needed. With `release` NULL the data must come
+   from brink_alloc() and is the engine's from now on. */
+BRINK_API brink_status brink_task_supply(brink_task *task, void *data, uint64_t size,
+                                         void (*release)(void *user, void *data, uint64_t size),
+                                         void *user);
+
+/* Answers the want: there is no such file. An error of the task unless it was optional. */
+BRINK_API brink_status brink_task_supply_missing(brink_task *task);
+
+/* Bytes aligned to 64 for brink_task_supply; NULL when there is no room. */
+BRINK_API void *brink_alloc(brink_context *context, uint64_t size);
+BRINK_API void brink_free(brink_context *context, void *data);
+
+/* After the load ended with BRINK_OK: the model, once. */
+BRINK_API brink_status brink_model_take(brink_task *task, brink_model **out);
+BRINK_API void brink_model_destroy(brink_model *model);
+
+/* ── What a model is ─────────────────────────────────────────────────────────────────────────── */
+
+/* An input or output as the graph declares it. A dimension is a number, or −1 with a name (""
+   where the graph gives none). rank is −1 where the graph does not say. */
+typedef struct brink_value_info {
+    const char *name;
+    brink_type type;
+    int32_t rank;
+    int64_t shape[BRINK_MAX_RANK];
+    const char *dim_names[BRINK_MAX_RANK];
+} brink_value_info;
+
+BRINK_API uint32_t brink_model_input_count(const brink_model *model);
+BRINK_API uint32_t brink_model_output_count(const brink_model *model);
+BRINK_API void brink_model_input(const brink_model *model, uint32_t index, brink_value_info *out);
+BRINK_API void brink_model_output(const brink_model *model, uint32_t index, brink_value_info *out);
+
+typedef struct brink_op_info {
+    const char *domain; /* "" is ONNX's own */
+    const char *type;
+    uint32_t count; /* nodes, those of subgraphs included */
+    bool cpu;       /* this engine has a kernel           */
+    bool gpu;
+} brink_op_info;
+
+/* Operators by domain and name. */
+BRINK_API uint32_t brink_model_op_count(const brink_model *model);
+BRINK_API void brink_model_op(const brink_model *model, uint32_t index, brink_op_info *out);
+
+typedef struct brink_opset {
+    const char *domain;
+    int64_t version;
+} brink_opset;
+
+BRINK_API uint32_t brink_model_opset_count(const brink_model *model);
+BRINK_API void brink_model_opset(const brink_model *model, uint32_t index, brink_opset *out);
+
+typedef struct brink_model_facts {
+    uint64_t parameters;    /* elements of all initializers                     */
+    uint64_t weights_bytes; /* their size as stored, external data included     */
+    bool language_model;    /* has token input, logits and a key-value cache    */
+    uint32_t vocabulary;    /* rows of the logits; 0 unless a language model    */
+    uint32_t context;       /* tokens its configuration allows; 0 if not said   */
+} brink_model_facts;
+
+BRINK_API void brink_model_get_facts(const brink_model *model, brink_model_facts *out);
+
+typedef struct brink_dim {
+    const char *name; /* an input's name, or a symbolic dimension's */
+    uint32_t rank;    /* 0: `shape[0]` is that dimension's value     */
+    int64_t shape[BRINK_MAX_RANK];
+} brink_dim;
+
+/* The memory that running the graph takes, its free dimensions bound by `dims`; a language model
+   without a binding is planned as a session of `context` tokens (0: 2048). Bytes are exact for what
+   the plan knows; fails with BRINK_UNSUPPORTED where a size depends on data. */
+typedef struct brink_plan_memory {
+    uint64_t weights; /* read from the model's files          */
+    uint64_t derived; /* copies of weights in another form    */
+    uint64_t cache;   /* keys and values                      */
+    uint64_t scratch; /* intermediate values                  */
+    uint64_t peak;    /* all of it                            */
+} brink_plan_memory;
+
+BRINK_API brink_status brink_model_plan(brink_model *model, const brink_dim *dims,
+                                        uint32_t dim_count, uint32_t context,
+                                        brink_plan_memory *out);
+
+/* ── Running a graph ─────────────────────────────────────────────────────────────────────────── */
+
+typedef struct brink_run_desc {
+    const brink_tensor *inputs; /* by name, or by position where a name is NULL; lent until done */
+    uint32_t input_count;
+    bool profile; /* keep the time of each node */
+} brink_run_desc;
+
+/* Plans for these shapes (kept for the next run with the same) and computes every output. */
+BRINK_API brink_status brink_run_begin(brink_model *model, const brink_run_desc *desc,
+                                       brink_task **out);
+
+/* Output `index` after BRINK_OK, in the graph's order; its data lives until the task is
+   destroyed. */
+BRINK_API brink_status brink_run_output(const brink_task *task, uint32_t index, brink_tensor *out);
+
+typedef struct brink_node_time {
+    const char *name;
+    const char *type;
+    uint64_t nanoseconds;
+} brink_node_time;
+
+/* With `profile`: nodes in the order they ran. */
+BRINK_API uint32_t brink_run_node_count(const brink_task *task);
+BRINK_API void brink_run_node(const brink_task *task, uint32_t index, brink_node_time *out);
+
+/* ── Text ────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Writes at most `capacity` ids and the number there are to *count; a count above the capacity says
+   how much room to come back with. `special` adds what the tokenizer's post-processor adds. */
+BRINK_API brink_status brink_tokenize(brink_model *model, const char *text, uint64_t bytes,
+                                      bool special, uint32_t *ids, uint32_t capacity,
+                                      uint32_t *count);
+
+/* The text of tokens, special ones left out unless `special`. Writes at most `capacity` bytes, NUL
+   included, and the length without NUL to *bytes. */
+BRINK_API brink_status brink_detokenize(brink_model *model, const uint32_t *ids, uint32_t count,
+                                        bool special, char *text, uint64_t capacity,
+                                        uint64_t *bytes);
+
+/* The token's own spelling in the vocabulary, NULL if there is no such id. */
+BRINK_API const char *brink_token_spelling(brink_model *model, uint32_t id);
+
+typedef struct brink_message {
+    const char *role; /* "system", "user", "assistant" */
+    const char *content;
+} brink_message;
+
+/* The model's chat template over these messages, with its opening of the next reply. Same rule for
+   `capacity` and *bytes as brink_detokenize. */
+BRINK_API brink_status brink_chat_format(brink_model *model, const brink_message *messages,
+                                         uint32_t count, char *text, uint64_t capacity,
+                                         uint64_t *bytes);
+
+/* ── Generation ──────────────────────────────────────────────────────────────────────────────── */
+
+/* A session owns the key-value cache of one conversation: the tokens seen so far. */
+typedef struct brink_session_desc {
+    uint32_t context; /* most tokens it may hold; 0: what the model's configuration allows */
+} brink_session_desc;
+
+BRINK_API brink_status brink_session_create(brink_model *model, const brink_session_desc *desc,
+                                            brink_session **out);
+BRINK_API void brink_session_destroy(brink_session *session);
+
+/* Tokens in the cache. */
+BRINK_API uint32_t brink_session_length(const brink_session *session);
+
+/* Forgets the tokens from `length` on. O(1). */
+BRINK_API brink_status brink_session_truncate(brink_session *session, uint32_t length);
+
+typedef struct brink_generate_desc {
+    const uint32_t *tokens; /* the prompt, copied; appended to what the session holds */
+    uint32_t token_count;
+    uint32_t max_tokens;     /* 0: 256                                                 */
+    const char *const *stop; /* texts that end the reply and are not part of it, copied */
+    uint32_t stop_count;
+    bool ignore_end; /* go on past end-of-text tokens: for measuring            */
+} brink_generate_desc;
+
+/* Greedy decoding: the highest logit, the lowest id among equals. */
+BRINK_API brink_status brink_generate_begin(brink_session *session, const brink_generate_desc *desc,
+                                            brink_task **out);
+
+/* The next token not yet taken: true and its id and text (whole characters only; may be "" while
+   one is incomplete; lives until the next call), false if there is none yet. */
+BRINK_API bool brink_generate_next(brink_task *task, uint32_t *id, const char **text);
+
+/* The logits that decided the newest token, [vocabulary] f32, lent until the next advance; NULL
+   before the first. */
+BRINK_API const float *brink_generate_logits(const brink_task *task, uint32_t *vocabulary);
+
+typedef enum brink_finish { BRINK_FINISH_NONE = 0, BRINK_FINISH_STOP, BRINK_FINISH_LENGTH } brink_finish;
+
+typedef struct brink_generate_stats {
+    brink_finish finish;
+    uint32_t prompt_tokens;
+    uint32_t tokens;
+    uint64_t prefill_us;     /* begin to the first token           */
+    uint64_t decode_us;      /* first token to the last            */
+} brink_generate_stats;
+
+BRINK_API void brink_generate_get_stats(const brink_task *task, brink_generate_stats *out);
+
+/* ── Native conveniences (not in the browser build) ──────────────────────────────────────────── */
+
+#ifndef __wasm__
+/* Begins to load a folder, or one .onnx file and what lies beside it. In a folder the graph is, if
+   `desc` names none, genai_config.json's, model.onnx, onnx/model.onnx, or the only .onnx there. */
+BRINK_API brink_status brink_model_open_begin(brink_context *context, const char *path,
+                                              const brink_model_desc *desc, brink_task **out);
+
+/* Answers the current want of such a load from disk, by mapping the file. Call it whenever
+   brink_task_want() is true. */
+BRINK_API brink_status brink_task_serve_files(brink_task *task);
+
+/* Loads in one call: a loop over the three above. */
+BRINK_API brink_status brink_model_open(brink_context *context, const char *path,
+                                        const brink_model_desc *desc, brink_model **out);
+
+/* Advances until the task is no longer pending. */
+BRINK_API brink_status brink_task_wait(brink_task *task);
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif
