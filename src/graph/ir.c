@@ -1,0 +1,667 @@
+/* ir.c — resolves an ONNX graph for given input shapes; see ir.h.
+
+   One pass over the sorted nodes: the shape rule gives types, shapes and small values; a node whose
+   inputs are all constant is computed at once; an If is replaced by the branch that its condition
+   names. When a rule needs the content of a graph input, that input becomes bound (a constant) and
+   the pass starts again; each restart binds at least one more input, so it ends.
+
+   Invariant: nodes are in an order in which each follows what it reads. */
+#include "graph/ir.h"
+
+#include "core/half.h"
+#include "graph/rules.h"
+
+#include <string.h>
+
+enum { MAX_BOUND_BYTES = 1 << 20, MAX_FOLDED_BYTES = 1 << 20, MAX_BRANCH_DEPTH = 32 };
+
+const rule_fn rule_table[OP_COUNT] = {
+#define OP(domain, name, since, rule, kernel, gpu, flags) infer_##rule,
+#include "onnx/ops.def"
+#undef OP
+};
+
+void *kernel_scratch(const kernel_args *a, uint64_t size)
+{
+    if (size > a->scratch->size) {
+        core_free(a->context, a->scratch->data);
+        *a->scratch = (scratch){0};
+        a->scratch->data = core_alloc(a->context, size);
+        if (a->scratch->data == NULL)
+            return NULL;
+        a->scratch->size = size;
+    }
+    return a->scratch->data;
+}
+
+brink_status ir_init(brink_context *context, const onnx_model *model, const kernel_table *kernels,
+                     ir_graph *out)
+{
+    *out = (ir_graph){.context = context, .model = model, .kernels = kernels};
+    arena_init(&out->memory, context);
+    out->bound = ARENA_ARRAY(&out->memory, bool, (uint64_t)model->graph->input_count + 1);
+    if (out->bound == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    return expr_table_init(&out->exprs, &out->memory);
+}
+
+void ir_free(ir_graph *g)
+{
+    if (g->memory.context != NULL)
+        arena_free(&g->memory);
+}
+
+uint32_t ir_follow(const ir_graph *g, uint32_t value)
+{
+    while (value != IR_NONE && g->values[value].alias != IR_NONE)
+        value = g->values[value].alias;
+    return value;
+}
+
+uint32_t ir_add_value(ir_graph *g, const ir_value *v)
+{
+    if (g->value_count == g->value_capacity) {
+        uint32_t capacity = g->value_capacity * 2;
+        ir_value *values = ARENA_ARRAY(&g->memory, ir_value, capacity);
+        if (values == NULL)
+            return IR_NONE;
+        memcpy(values, g->values, g->value_count * sizeof *values);
+        g->values = values;
+        g->value_capacity = capacity;
+    }
+    g->values[g->value_count] = *v;
+    return g->value_count++;
+}
+
+bool ir_count(const ir_graph *g, const ir_value *v, uint64_t *count)
+{
+    *count = 1;
+    for (uint32_t i = 0; i < v->rank; i++) {
+        int64_t n;
+        if (!expr_known(&g->exprs, v->dims[i], &n) || n < 0 ||
+            !core_mul(*count, (uint64_t)n, count))
+            return false;
+    }
+    return true;
+}
+
+static brink_status ir_bytes(const ir_graph *g, const ir_value *v, uint64_t *bytes)
+{
+    uint64_t count;
+    return ir_count(g, v, &count) && onnx_type_bytes(v->type, count, bytes) ? BRINK_OK
+                                                                            : BRINK_UNSUPPORTED;
+}
+
+/* Sets every value as the model has it before any node. */
+static brink_status start(ir_graph *g, const ir_binding *bindings)
+{
+    const onnx_model *m = g->model;
+    g->value_count = m->value_count;
+    g->node_count = 0;
+    g->derived_bytes = 0;
+    if (g->values == NULL) {
+        g->value_capacity = m->value_count + 64;
+        g->values = ARENA_ARRAY(&g->memory, ir_value, g->value_capacity);
+        if (g->values == NULL)
+            return BRINK_OUT_OF_MEMORY;
+    }
+    for (uint32_t i = 0; i < m->value_count; i++) {
+        const onnx_tensor *t = m->values[i].initial;
+        ir_value v = {.name = m->values[i].name, .alias = IR_NONE, .producer = IR_NONE};
+        if (t != NULL) {
+            v.kind = IR_CONST;
+            v.type = t->type;
+            v.rank = t->rank;
+            v.data = t->data;
+            for (uint32_t k = 0; k < t->rank; k++)
+                v.dims[k] = expr_const(&g->exprs, t->dims[k]);
+        }
+        g->values[i] = v;
+    }
+    for (uint32_t i = 0; i < m->graph->input_count; i++) {
+        ir_value *v = &g->values[m->graph->inputs[i]];
+        const ir_binding *b = &bindings[i];
+        v->kind = g->bound[i] ? IR_CONST : IR_INPUT;
+        v->type = b->type;
+        v->rank = b->rank;
+        memcpy(v->dims, b->dims, b->rank * sizeof *b->dims);
+        uint64_t bytes;
+        if (!g->bound[i] || ir_bytes(g, v, &bytes) != BRINK_OK)
+            continue;
+        void *copy = arena_alloc(&g->memory, bytes + 1);
+        if (copy == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        memcpy(copy, b->data, (size_t)bytes);
+        v->data = copy;
+    }
+    return g->exprs.failed ? BRINK_OUT_OF_MEMORY : BRINK_OK;
+}
+
+/* Binds the graph inputs that `value` is computed from. IR_RESTART when that told something new. */
+static brink_status bind_sources(ir_graph *g, const ir_binding *bindings, uint32_t value,
+                                 uint32_t depth, bool *possible)
+{
+    value = ir_follow(g, value);
+    const ir_value *v = &g->values[value];
+    if (v->kind == IR_CONST || v->symbolic != NULL)
+        return BRINK_OK;
+    if (v->kind == IR_INPUT) {
+        for (uint32_t i = 0; i < g->model->graph->input_count; i++) {
+            uint64_t bytes;
+            if (g->model->graph->inputs[i] != value)
+                continue;
+            if (bindings[i].data == NULL || ir_bytes(g, v, &bytes) != BRINK_OK ||
+                bytes > MAX_BOUND_BYTES) {
+                *possible = false;
+                return BRINK_OK;
+            }
+            g->bound[i] = true;
+            return IR_RESTART;
+        }
+    }
+    if (v->kind != IR_TEMP || depth == 256) {
+        *possible = false;
+        return BRINK_OK;
+    }
+    const ir_node *n = &g->nodes[v->producer];
+    brink_status status = BRINK_OK;
+    for (uint32_t i = 0; i < n->input_count && *possible; i++) {
+        if (n->inputs[i] == IR_NONE)
+            continue;
+        brink_status s = bind_sources(g, bindings, n->inputs[i], depth + 1, possible);
+        if (s != BRINK_OK)
+            status = s;
+    }
+    return status;
+}
+
+typedef struct resolver {
+    ir_graph *g;
+    const ir_binding *bindings;
+    uint32_t depth;
+} resolver;
+
+typedef struct rule_call {
+    rule_args args; /* first, so that a rule_args leads back to its call */
+    const ir_binding *bindings;
+} rule_call;
+
+static brink_status ask_for_value(rule_args *r, uint32_t value)
+{
+    rule_call *call = (rule_call *)r;
+    bool possible = true;
+    brink_status status = bind_sources(r->g, call->bindings, value, 0, &possible);
+    if (possible && status == IR_RESTART)
+        return IR_RESTART;
+    return rule_unsupported(r, "its shape depends on the content of %s, which is computed",
+                            r->g->values[value].name);
+}
+
+const ir_value *rule_in(const rule_args *r, uint32_t i)
+{
+    return i < r->in_count && r->in[i] != IR_NONE ? &r->g->values[r->in[i]] : NULL;
+}
+
+brink_status rule_need(const rule_args *r, uint32_t i, const ir_value **out)
+{
+    *out = rule_in(r, i);
+    return *out != NULL ? BRINK_OK : rule_fail(r, "input %u is missing", i);
+}
+
+/* One element of an integer tensor. */
+static bool read_int(brink_type type, const void *data, uint64_t i, int64_t *out)
+{
+    switch (type) {
+    case BRINK_I64:
+    case BRINK_U64:
+        *out = ((const int64_t *)data)[i];
+        return true;
+    case BRINK_I32:
+        *out = ((const int32_t *)data)[i];
+        return true;
+    case BRINK_U32:
+        *out = ((const uint32_t *)data)[i];
+        return true;
+    case BRINK_I16:
+        *out = ((const int16_t *)data)[i];
+        return true;
+    case BRINK_U16:
+        *out = ((const uint16_t *)data)[i];
+        return true;
+    case BRINK_I8:
+        *out = ((const int8_t *)data)[i];
+        return true;
+    case BRINK_U8:
+    case BRINK_BOOL:
+        *out = ((const uint8_t *)data)[i];
+        return true;
+    default:
+        return false;
+    }
+}
+
+const expr *symbolic_elements(rule_args *r, uint32_t i, uint64_t *count)
+{
+    const ir_value *v = rule_in(r, i);
+    if (v == NULL)
+        return NULL;
+    if (v->symbolic != NULL) {
+        *count = v->symbolic_count;
+        return v->symbolic;
+    }
+    int64_t probe;
+    if (v->kind != IR_CONST || v->data == NULL || !ir_count(r->g, v, count) ||
+        *count > IR_MAX_SYMBOLIC || (*count != 0 && !read_int(v->type, v->data, 0, &probe)))
+        return NULL;
+    expr *list = ARENA_ARRAY(&r->g->memory, expr, *count + 1);
+    if (list == NULL)
+        return NULL;
+    for (uint64_t k = 0; k < *count; k++) {
+        read_int(v->type, v->data, k, &probe);
+        list[k] = expr_const(r->t, probe);
+    }
+    ir_value *keep = &r->g->values[r->in[i]];
+    keep->symbolic = list;
+    keep->symbolic_count = *count;
+    return list;
+}
+
+brink_status rule_ints(rule_args *r, uint32_t i, const expr **out, uint64_t *count)
+{
+    const ir_value *v;
+    TRY(rule_need(r, i, &v));
+    *out = symbolic_elements(r, i, count);
+    if (*out != NULL)
+        return BRINK_OK;
+    if (v->kind == IR_CONST)
+        return rule_fail(r, "input %u (%s) should be a small integer tensor", i, v->name);
+    return ask_for_value(r, r->in[i]);
+}
+
+brink_status rule_known_ints(rule_args *r, uint32_t i, const int64_t **out, uint64_t *count)
+{
+    const expr *list;
+    TRY(rule_ints(r, i, &list, count));
+    int64_t *values = ARENA_ARRAY(&r->g->memory, int64_t, *count + 1);
+    if (values == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (uint64_t k = 0; k < *count; k++)
+        if (!expr_known(r->t, list[k], &values[k]))
+            return rule_unsupported(r, "input %u changes with the running length", i);
+    *out = values;
+    return BRINK_OK;
+}
+
+brink_status rule_data(rule_args *r, uint32_t i, const void **out)
+{
+    const ir_value *v;
+    TRY(rule_need(r, i, &v));
+    if (v->kind == IR_CONST && v->data != NULL) {
+        *out = v->data;
+        return BRINK_OK;
+    }
+    return ask_for_value(r, r->in[i]);
+}
+
+brink_status rule_attr_or_input(rule_args *r, attr_name name, uint32_t i, const int64_t **out,
+                                uint64_t *count, bool *given)
+{
+    uint32_t n;
+    *out = onnx_ints(r->node, name, &n);
+    *count = n;
+    *given = onnx_find(r->node, name) != NULL;
+    if (*given || rule_in(r, i) == NULL)
+        return BRINK_OK;
+    *given = true;
+    return rule_known_ints(r, i, out, count);
+}
+
+brink_status rule_axis(const rule_args *r, int64_t axis, uint32_t rank, uint32_t *out)
+{
+    if (axis < -(int64_t)rank || axis >= (int64_t)rank)
+        return rule_fail(r, "axis %lld is outside rank %u", (long long)axis, rank);
+    *out = (uint32_t)(axis < 0 ? axis + rank : axis);
+    return BRINK_OK;
+}
+
+brink_status rule_dim(const rule_args *r, const ir_value *v, uint32_t axis, int64_t *out)
+{
+    if (axis < v->rank && expr_known(r->t, v->dims[axis], out))
+        return BRINK_OK;
+    return axis >= v->rank ? rule_fail(r, "%s has rank %u, too small", v->name, v->rank)
+                           : rule_unsupported(r, "dimension %u of %s changes while running", axis,
+                                              v->name);
+}
+
+void rule_like(ir_value *out, const ir_value *v)
+{
+    out->type = v->type;
+    out->rank = v->rank;
+    memcpy(out->dims, v->dims, sizeof out->dims);
+}
+
+brink_status rule_broadcast(const rule_args *r, const ir_value *a, const ir_value *b, ir_value *out)
+{
+    ir_value x = *a, y = *b; /* out may be one of them */
+    uint32_t rank = x.rank > y.rank ? x.rank : y.rank;
+    expr one = expr_const(r->t, 1);
+    for (uint32_t i = 0; i < rank; i++) {
+        expr p = i + x.rank >= rank ? x.dims[i + x.rank - rank] : one;
+        expr q = i + y.rank >= rank ? y.dims[i + y.rank - rank] : one;
+        int64_t pv = 0, qv = 0;
+        bool pk = expr_known(r->t, p, &pv), qk = expr_known(r->t, q, &qv);
+        if (p == q || (qk && qv == 1))
+            out->dims[i] = p;
+        else if (pk && pv == 1)
+            out->dims[i] = q;
+        else if (pk && qk)
+            return rule_fail(r, "dimensions %lld and %lld do not broadcast", (long long)pv,
+                             (long long)qv);
+        else if (pk)
+            out->dims[i] = p;
+        else if (qk)
+            out->dims[i] = q;
+        else
+            out->dims[i] = expr_select(r->t, expr_equal(r->t, p, one), q, p);
+    }
+    out->rank = rank;
+    return BRINK_OK;
+}
+
+/* ── Folding ── */
+
+/* Half-precision constants as f32, the form kernels take. */
+static brink_status widen(arena *a, brink_type type, uint64_t count, tensor *t)
+{
+    if (type != BRINK_F16 && type != BRINK_BF16)
+        return BRINK_OK;
+    float *wide = ARENA_ARRAY(a, float, count + 1);
+    if (wide == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    const uint16_t *half = t->data;
+    for (uint64_t i = 0; i < count; i++)
+        wide[i] = type == BRINK_F16 ? half_to_float(half[i]) : bfloat_to_float(half[i]);
+    t->data = wide;
+    t->type = BRINK_F32;
+    return BRINK_OK;
+}
+
+static void narrow(brink_type type, uint64_t count, const float *from, uint16_t *to)
+{
+    for (uint64_t i = 0; i < count; i++)
+        to[i] = type == BRINK_F16 ? float_to_half(from[i]) : float_to_bfloat(from[i]);
+}
+
+static bool is_half(brink_type type)
+{
+    return type == BRINK_F16 || type == BRINK_BF16;
+}
+
+static brink_status tensor_of(ir_graph *g, const ir_value *v, tensor *out, uint64_t *count)
+{
+    *out = (tensor){.type = v->type, .rank = v->rank, .data = (void *)(uintptr_t)v->data};
+    if (!ir_count(g, v, count))
+        return BRINK_UNSUPPORTED;
+    for (uint32_t i = 0; i < v->rank; i++)
+        expr_known(&g->exprs, v->dims[i], &out->dims[i]);
+    return BRINK_OK;
+}
+
+/* Runs the node's kernel on its constant inputs and makes its outputs constants. */
+static brink_status run_constant(rule_args *r, arena *work)
+{
+    ir_graph *g = r->g;
+    tensor *tensors = ARENA_ARRAY(work, tensor, (uint64_t)r->in_count + r->out_count);
+    const tensor **in = ARENA_ARRAY(work, const tensor *, (uint64_t)r->in_count + 1);
+    tensor **out = ARENA_ARRAY(work, tensor *, (uint64_t)r->out_count + 1);
+    if (!tensors || !in || !out)
+        return BRINK_OUT_OF_MEMORY;
+    uint64_t count;
+    for (uint32_t i = 0; i < r->in_count; i++) {
+        const ir_value *v = rule_in(r, i);
+        if (v == NULL)
+            continue;
+        TRY(tensor_of(g, v, &tensors[i], &count));
+        if (i >= 8 || !(r->op->flags & OP_HALF(i)))
+            TRY(widen(work, v->type, count, &tensors[i]));
+        in[i] = &tensors[i];
+    }
+    for (uint32_t i = 0; i < r->out_count; i++) {
+        ir_value *v = &r->out[i];
+        uint64_t bytes;
+        tensor *t = &tensors[r->in_count + i];
+        TRY(tensor_of(g, v, t, &count));
+        if (is_half(t->type))
+            t->type = BRINK_F32;
+        if (!onnx_type_bytes(t->type, count, &bytes))
+            return BRINK_UNSUPPORTED;
+        t->data = arena_alloc(is_half(v->type) ? work : &g->memory, bytes + 1);
+        if (t->data == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        out[i] = t;
+    }
+    scratch s = {0};
+    kernel_args a = {.context = g->context, .file = g->model->file, .node = r->node, .in = in,
+                     .out = out, .in_count = r->in_count, .out_count = r->out_count,
+                     .scratch = &s, .exact = true};
+    brink_status status = g->kernels->kernels[r->op->id](&a);
+    core_free(g->context, s.data);
+    TRY(status);
+    for (uint32_t i = 0; i < r->out_count; i++) {
+        ir_value *v = &r->out[i];
+        tensor *t = out[i];
+        tensor_of(g, v, &(tensor){0}, &count);
+        if (is_half(v->type)) {
+            uint16_t *half = ARENA_ARRAY(&g->memory, uint16_t, count + 1);
+            if (half == NULL)
+                return BRINK_OUT_OF_MEMORY;
+            narrow(v->type, count, t->data, half);
+            t->data = half;
+        }
+        v->kind = IR_CONST;
+        v->data = t->data;
+        v->derived = true;
+        uint64_t bytes = 0;
+        onnx_type_bytes(v->type, count, &bytes);
+        g->derived_bytes += bytes;
+    }
+    return BRINK_OK;
+}
+
+/* Whether the node can and should be computed now. */
+static bool foldable(const rule_args *r)
+{
+    const ir_graph *g = r->g;
+    if (r->op->flags & OP_RANDOM)
+        return false;
+    uint64_t in_bytes = 0, out_bytes = 0, bytes;
+    for (uint32_t i = 0; i < r->in_count; i++) {
+        const ir_value *v = rule_in(r, i);
+        if (v == NULL)
+            continue;
+        if (v->kind != IR_CONST || v->data == NULL || ir_bytes(g, v, &bytes) != BRINK_OK)
+            return false;
+        in_bytes += bytes;
+    }
+    for (uint32_t i = 0; i < r->out_count; i++) {
+        if (ir_bytes(g, &r->out[i], &bytes) != BRINK_OK)
+            return false;
+        out_bytes += bytes;
+    }
+    if (r->op->flags & OP_VIEW)
+        return true;
+    return g->kernels->kernels[r->op->id] != NULL &&
+           (out_bytes <= MAX_FOLDED_BYTES || out_bytes <= in_bytes);
+}
+
+/* Elements known one by one become a constant's bytes. */
+static brink_status freeze_symbolic(ir_graph *g, ir_value *v)
+{
+    if (v->symbolic == NULL || v->kind == IR_CONST)
+        return BRINK_OK;
+    uint64_t bytes;
+    if (ir_bytes(g, v, &bytes) != BRINK_OK)
+        return BRINK_OK;
+    uint32_t size = brink_type_bits(v->type) / 8;
+    for (uint64_t i = 0; i < v->symbolic_count; i++)
+        if (!expr_known(&g->exprs, v->symbolic[i], NULL))
+            return BRINK_OK;
+    uint8_t *data = arena_alloc(&g->memory, bytes + 8);
+    if (data == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (uint64_t i = 0; i < v->symbolic_count; i++) {
+        int64_t value = 0;
+        expr_known(&g->exprs, v->symbolic[i], &value);
+        memcpy(data + i * size, &value, size);
+    }
+    v->kind = IR_CONST;
+    v->data = data;
+    v->derived = true;
+    return BRINK_OK;
+}
+
+/* ── Walking ── */
+
+static brink_status add_node(ir_graph *g, const rule_args *r)
+{
+    if (g->node_count == g->node_capacity) {
+        uint32_t capacity = g->node_capacity ? g->node_capacity * 2 : 256;
+        ir_node *nodes = ARENA_ARRAY(&g->memory, ir_node, capacity);
+        if (nodes == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        if (g->node_count != 0)
+            memcpy(nodes, g->nodes, g->node_count * sizeof *nodes);
+        g->nodes = nodes;
+        g->node_capacity = capacity;
+    }
+    ir_node *n = &g->nodes[g->node_count];
+    *n = (ir_node){.source = r->node, .op = r->op, .input_count = r->in_count,
+                   .output_count = r->out_count};
+    n->inputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)r->in_count + 1);
+    n->outputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)r->out_count + 1);
+    if (!n->inputs || !n->outputs)
+        return BRINK_OUT_OF_MEMORY;
+    memcpy(n->inputs, r->in, r->in_count * sizeof *n->inputs);
+    memcpy(n->outputs, r->node->outputs, r->out_count * sizeof *n->outputs);
+    g->node_count++;
+    return BRINK_OK;
+}
+
+static brink_status resolve_graph(resolver *w, const onnx_graph *graph);
+
+static brink_status resolve_if(resolver *w, rule_args *r)
+{
+    ir_graph *g = w->g;
+    const expr *condition;
+    uint64_t count;
+    int64_t value;
+    TRY(rule_ints(r, 0, &condition, &count));
+    if (count != 1 || !expr_known(r->t, condition[0], &value))
+        return rule_unsupported(r, "its condition changes with the running length");
+    const onnx_attr *branch = onnx_find(r->node, value ? ATTR_then_branch : ATTR_else_branch);
+    if (branch == NULL || branch->kind != ATTR_KIND_GRAPH ||
+        branch->graph->output_count < r->node->output_count)
+        return rule_fail(r, "a branch is missing or has too few outputs");
+    if (w->depth == MAX_BRANCH_DEPTH)
+        return rule_fail(r, "branches are nested too deeply");
+    w->depth++;
+    TRY(resolve_graph(w, branch->graph));
+    w->depth--;
+    for (uint32_t i = 0; i < r->node->output_count; i++)
+        if (r->node->outputs[i] != ONNX_NONE)
+            g->values[r->node->outputs[i]].alias = ir_follow(g, branch->graph->outputs[i]);
+    return BRINK_OK;
+}
+
+static brink_status resolve_node(resolver *w, const onnx_node *n)
+{
+    ir_graph *g = w->g;
+    rule_call call = {.bindings = w->bindings};
+    rule_args *r = &call.args;
+    *r = (rule_args){.g = g, .t = &g->exprs, .node = n, .op = n->op, .in_count = n->input_count,
+                     .out_count = n->output_count};
+    if (n->op == NULL || !n->op->cpu)
+        return rule_unsupported(r, "operator is not supported at opset %lld", (long long)n->opset);
+    uint32_t *in = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)n->input_count + 1);
+    r->out = ARENA_ARRAY(&g->memory, ir_value, (uint64_t)n->output_count + 1);
+    if (in == NULL || r->out == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < n->input_count; i++) {
+        in[i] = n->inputs[i] == ONNX_NONE ? IR_NONE : ir_follow(g, n->inputs[i]);
+        if (in[i] != IR_NONE && g->values[in[i]].kind == IR_UNSET)
+            return rule_fail(r, "input %s has no value", g->values[in[i]].name);
+    }
+    r->in = in;
+    if (n->op->flags & OP_CONTROL)
+        return resolve_if(w, r);
+    for (uint32_t i = 0; i < n->output_count; i++)
+        r->out[i] = (ir_value){.kind = IR_TEMP, .alias = IR_NONE, .producer = g->node_count};
+    TRY(rule_table[n->op->id](r));
+    if (g->exprs.failed)
+        return rule_fail(r, "a dimension overflows");
+    for (uint32_t i = 0; i < n->output_count; i++) {
+        for (uint32_t k = 0; k < r->out[i].rank; k++)
+            if (expr_high(r->t, r->out[i].dims[k]) < 0)
+                return rule_fail(r, "dimension %u of output %u would be negative", k, i);
+        if (r->out[i].type == BRINK_UNDEFINED)
+            return rule_fail(r, "output %u has no type", i);
+    }
+    if ((n->op->flags & OP_VIEW) && rule_in(r, 0)->kind == IR_CONST && foldable(r)) {
+        r->out[0].kind = IR_CONST;
+        r->out[0].data = rule_in(r, 0)->data;
+        r->out[0].symbolic = NULL;
+    } else if (foldable(r)) {
+        arena work;
+        arena_init(&work, g->context);
+        brink_status status = run_constant(r, &work);
+        arena_free(&work);
+        TRY(status);
+    } else {
+        TRY(symbolic_evaluate(r));
+        for (uint32_t i = 0; i < n->output_count; i++)
+            TRY(freeze_symbolic(g, &r->out[i]));
+    }
+    if (g->exprs.failed)
+        return rule_fail(r, "a dimension overflows");
+    bool needed = false;
+    for (uint32_t i = 0; i < n->output_count; i++) {
+        if (n->outputs[i] == ONNX_NONE)
+            continue;
+        r->out[i].name = g->values[n->outputs[i]].name;
+        g->values[n->outputs[i]] = r->out[i];
+        needed |= r->out[i].kind == IR_TEMP;
+    }
+    return needed ? add_node(g, r) : BRINK_OK;
+}
+
+static brink_status resolve_graph(resolver *w, const onnx_graph *graph)
+{
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        TRY(resolve_node(w, &graph->nodes[i]));
+    return BRINK_OK;
+}
+
+brink_status ir_resolve(ir_graph *g, const ir_binding *bindings)
+{
+    const onnx_graph *graph = g->model->graph;
+    for (;;) {
+        resolver w = {.g = g, .bindings = bindings};
+        TRY(start(g, bindings));
+        brink_status status = resolve_graph(&w, graph);
+        if (status == IR_RESTART)
+            continue;
+        TRY(status);
+        break;
+    }
+    g->output_count = graph->output_count;
+    g->outputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)graph->output_count + 1);
+    if (g->outputs == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < graph->output_count; i++) {
+        g->outputs[i] = ir_follow(g, graph->outputs[i]);
+        if (g->values[g->outputs[i]].kind == IR_UNSET)
+            return core_fail(g->context, BRINK_BAD_INPUT, "%s: output %s has no value",
+                             g->model->file, g->values[graph->outputs[i]].name);
+    }
+    return BRINK_OK;
+}
