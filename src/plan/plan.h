@@ -1,0 +1,92 @@
+/* plan.h — a resolved graph as a list of kernel calls over one block of memory.
+
+   Invariant: between plan_build and plan_free nothing is allocated, looked up or re-planned to run
+   it. A run sets the running symbols, writes the dimensions and small values that depend on them,
+   and calls the kernels in order. Two tensors share bytes only if their lifetimes are apart, or one
+   is a view of the other. */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include "graph/ir.h"
+
+typedef enum plan_place {
+    PLAN_CONST,    /* data is set                                  */
+    PLAN_ARENA,    /* at `offset` of the workspace                 */
+    PLAN_EXTERNAL, /* the caller sets data before each run         */
+    PLAN_ABSENT    /* never materialised                           */
+} plan_place;
+
+typedef struct plan_tensor {
+    tensor t;
+    uint32_t value; /* of the ir_graph */
+    plan_place place;
+    uint32_t root;   /* tensor whose bytes these are: itself, or what it views */
+    uint64_t offset; /* PLAN_ARENA                                             */
+    uint64_t bytes;  /* upper bound over the symbols' ranges                   */
+    uint32_t first, last; /* steps between which it is alive                   */
+    bool rounded;         /* half precision, and its values are exactly of that type */
+} plan_tensor;
+
+typedef struct plan_step {
+    kernel_fn kernel;
+    kernel_args args;
+    brink_type round; /* outputs are rounded to this half-precision type; BRINK_UNDEFINED: not */
+} plan_step;
+
+typedef struct plan {
+    ir_graph ir;
+    uint32_t tensor_count;
+    plan_tensor *tensors;
+    uint32_t step_count;
+    plan_step *steps;
+    uint32_t running_count; /* tensors whose dimensions change */
+    uint32_t *running;
+    uint32_t fill_count; /* tensors whose elements are written from expressions */
+    uint32_t *fills;
+    uint32_t *inputs, *outputs; /* tensor of each graph input and output; IR_NONE: not needed */
+    int64_t *expr_values;
+    uint64_t arena_bytes, derived_bytes;
+    bool exact;
+} plan;
+
+typedef struct plan_desc {
+    const ir_binding *inputs; /* one a graph input, made with the plan's own expressions */
+    const bool *external_outputs; /* by output; NULL: all lie in the workspace           */
+    uint32_t last_row_output; /* of this output only row `last_row` is wanted; IR_NONE: whole  */
+    expr last_row;
+    bool exact;
+    bool no_data; /* constants may be missing: for the memory plan only, it cannot run */
+} plan_desc;
+
+/* ir_init(&p->ir, …) has been called, so that bindings and symbols could be made. */
+brink_status plan_build(plan *p, const plan_desc *desc);
+void plan_free(plan *p);
+
+/* What a run works in. */
+typedef struct workspace {
+    void *data;
+    uint64_t size;
+    scratch scratch;
+} workspace;
+
+brink_status workspace_reserve(brink_context *context, workspace *w, uint64_t size);
+void workspace_free(brink_context *context, workspace *w);
+
+/* A run in progress. */
+typedef struct execution {
+    plan *p;
+    workspace *w;
+    uint32_t next; /* step */
+    uint64_t *times; /* nanoseconds by step, NULL: not kept */
+} execution;
+
+/* Sets symbols and memory; external tensors have their data (plan_external) already. */
+brink_status execution_start(execution *e, plan *p, workspace *w, const int64_t *symbols);
+
+/* Runs steps until `deadline` (core_now() time; at least one); BRINK_PENDING if some are left. */
+brink_status execution_advance(execution *e, uint64_t deadline);
+
+/* Data (and reserved rows) of an external input or output; ignored where the plan needs it not. */
+void plan_external(plan *p, uint32_t tensor_index, void *data, int64_t capacity);
+
+#endif
