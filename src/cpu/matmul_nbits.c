@@ -1,0 +1,284 @@
+/* matmul_nbits.c — x[m, k] times a block-quantised w[n, k]: MatMulNBits with 2, 4 or 8 bits.
+
+   Source: onnxruntime's com.microsoft.MatMulNBits. A block of `block_size` weights along k is
+   (q − zero) * scale. Bound by memory with one row (decode), by compute with many.
+
+   Fast: activations are quantised to 8 bits a block, so that the inner sum is an exact integer
+   product; scales multiply once a block and the zero point meets the block's sum. Error against f32
+   stays under 1/254 of the block's largest activation for each weight. Exact (policy, accuracy_level
+   1, 2 bits, or g_idx): f32 activations; few rows go weight row by weight row, many rows unpack
+   panels for the f32 product. */
+#include "core/half.h"
+#include "cpu/cpu.h"
+#include "cpu/loops.h"
+#include "cpu/product.h"
+#include "cpu/simd.h"
+
+#include <string.h>
+
+enum { FEW_ROWS = 3, EXACT_RUN = 256 };
+
+typedef struct nbits {
+    int64_t m, n, k, block, blocks, bits;
+    const float *x;
+    const uint8_t *w; /* [n, blocks, block * bits / 8], the first element in the low bits */
+    const tensor *scales, *zeros; /* zeros may be NULL */
+    const tensor *g_idx;          /* [k]: the block an element's scale is in; may be NULL */
+    const float *bias;            /* [n], may be NULL */
+    float *y;
+    int8_t *q;                /* [m, q_row], in the order that the inner loop wants */
+    int64_t q_row;
+    float *x_scale, *x_sum;   /* [m, blocks] */
+    char *memory;             /* each thread's scales and zeros */
+    uint64_t each;
+} nbits;
+
+static float scale_at(const nbits *p, int64_t i)
+{
+    const tensor *t = p->scales;
+    if (t->type == BRINK_F32)
+        return ((const float *)t->data)[i];
+    uint16_t half = ((const uint16_t *)t->data)[i];
+    return t->type == BRINK_F16 ? half_to_float(half) : bfloat_to_float(half);
+}
+
+static float zero_at(const nbits *p, int64_t row, int64_t b)
+{
+    const tensor *t = p->zeros;
+    if (t == NULL)
+        return (float)(1 << (p->bits - 1));
+    if (t->type != BRINK_U8)
+        return (float)tensor_number(t, row * p->blocks + b);
+    int64_t per_byte = 8 / p->bits, row_bytes = (p->blocks + per_byte - 1) / per_byte;
+    uint8_t byte = ((const uint8_t *)t->data)[row * row_bytes + b / per_byte];
+    return (float)(byte >> (b % per_byte * p->bits) & ((1 << p->bits) - 1));
+}
+
+static void row_scales(const nbits *p, int64_t row, float *scale, float *zero)
+{
+    const tensor *t = p->scales;
+    int64_t at = row * p->blocks;
+    if (t->type == BRINK_F32)
+        memcpy(scale, (const float *)t->data + at, (size_t)p->blocks * sizeof(float));
+    else
+        for (int64_t b = 0; b < p->blocks; b++)
+            scale[b] = scale_at(p, at + b);
+    if (p->zeros != NULL && p->zeros->type == BRINK_F32)
+        memcpy(zero, (const float *)p->zeros->data + at, (size_t)p->blocks * sizeof(float));
+    else
+        for (int64_t b = 0; b < p->blocks; b++)
+            zero[b] = zero_at(p, row, b);
+}
+
+/* Weights k to k + count of row n, for the f32 product. */
+static void unpack_run(const void *source, int64_t n, int64_t k, int64_t count, float *to)
+{
+    const nbits *p = source;
+    int64_t per_byte = 8 / p->bits, mask = (1 << p->bits) - 1;
+    const uint8_t *w = p->w + n * p->blocks * p->block / per_byte;
+    int64_t block = -1;
+    float scale = 0, zero = 0;
+    for (int64_t i = 0; i < count; i++, k++) {
+        int64_t b = p->g_idx != NULL ? tensor_int(p->g_idx, k) : k / p->block;
+        if (b != block) {
+            block = b;
+            scale = scale_at(p, n * p->blocks + b);
+            zero = zero_at(p, n, b);
+        }
+        to[i] = ((float)(w[k / per_byte] >> (k % per_byte * p->bits) & mask) - zero) * scale;
+    }
+}
+
+/* A row of x at a time. */
+static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    enum { MOST = 4096 }; /* a block's elements */
+    const nbits *p = arg;
+    int64_t chunk = simd()->q4_chunk;
+    for (int64_t row = begin; row < end; row++) {
+        int8_t *q = p->q + row * p->q_row, flat[MOST];
+        memset(q + p->k / (2 * chunk) * 2 * chunk, 0,
+               (size_t)(p->q_row - p->k / (2 * chunk) * 2 * chunk));
+        for (int64_t b = 0; b < p->blocks; b++) {
+            int64_t k = b * p->block, n = p->k - k < p->block ? p->k - k : p->block;
+            int8_t *to = p->bits == 4 ? flat : q + k;
+            int32_t sum = 0;
+            float scale = simd()->quantize(to, p->x + row * p->k + k, n);
+            for (int64_t j = 0; j < n; j++)
+                sum += to[j];
+            p->x_scale[row * p->blocks + b] = scale;
+            p->x_sum[row * p->blocks + b] = scale * (float)sum;
+            if (p->bits != 4)
+                continue;
+            for (int64_t j = 0; j < n;) { /* the part of the block that lies in one chunk */
+                int64_t at = (k + j) % (2 * chunk), part = 2 * chunk - at;
+                int8_t *even = q + (k + j - at) + at / 2;
+                part = part < n - j ? part : n - j;
+                for (int64_t i = 0; i < part / 2; i++) {
+                    even[i] = flat[j + 2 * i];
+                    even[chunk + i] = flat[j + 2 * i + 1];
+                }
+                if (part & 1)
+                    even[part / 2] = flat[j + part - 1];
+                j += part;
+            }
+        }
+    }
+}
+
+static void fast_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    const nbits *p = arg;
+    float *scale = (float *)(void *)(p->memory + thread * p->each), *zero = scale + p->blocks;
+    int64_t row_bytes = p->blocks * p->block * p->bits / 8, at_once = simd()->quant_rows;
+    for (int64_t n = begin; n < end; n++) {
+        row_scales(p, n, scale, zero);
+        for (int64_t m = 0; m < p->m; m += at_once) {
+            quant_dot d = {.blocks = p->blocks,
+                           .block = p->block,
+                           .w = p->w + n * row_bytes,
+                           .scale = scale,
+                           .zero = zero,
+                           .rows = p->m - m < at_once ? p->m - m : at_once,
+                           .x = p->q + m * p->q_row,
+                           .x_row = p->q_row,
+                           .x_scale = p->x_scale + m * p->blocks,
+                           .x_sum = p->x_sum + m * p->blocks,
+                           .y = p->y + m * p->n + n,
+                           .y_row = p->n};
+            if (p->bits == 4)
+                simd()->dot_q4(&d);
+            else
+                simd()->dot_q8(&d);
+        }
+    }
+}
+
+/* f32 activations, few rows: whole blocks by the inner loop, a cut last block by itself. */
+static void exact_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    const nbits *p = arg;
+    float *scale = (float *)(void *)(p->memory + thread * p->each), *zero = scale + p->blocks;
+    float rest[EXACT_RUN];
+    int64_t row_bytes = p->blocks * p->block * p->bits / 8, whole = p->k / p->block;
+    for (int64_t n = begin; n < end; n++) {
+        row_scales(p, n, scale, zero);
+        for (int64_t m = 0; m < p->m; m++) {
+            const float *x = p->x + m * p->k;
+            float sum = (p->bits == 4 ? simd()->dot_q4_f32 : simd()->dot_q8_f32)(
+                p->w + n * row_bytes, scale, zero, x, whole, p->block);
+            for (int64_t k = whole * p->block; k < p->k; k += EXACT_RUN) {
+                int64_t count = p->k - k < EXACT_RUN ? p->k - k : EXACT_RUN;
+                unpack_run(p, n, k, count, rest);
+                sum += simd()->dot(x + k, rest, count);
+            }
+            p->y[m * p->n + n] = sum;
+        }
+    }
+}
+
+static void add_bias(const nbits *p)
+{
+    for (int64_t m = 0; p->bias != NULL && m < p->m; m++)
+        for (int64_t n = 0; n < p->n; n++)
+            p->y[m * p->n + n] += p->bias[n];
+}
+
+static brink_status check(const kernel_args *a, nbits *p)
+{
+    const tensor *x = a->in[0], *w = a->in[1];
+    if (x->type != BRINK_F32 || x->rank == 0)
+        return kernel_bad_type(a, x->type);
+    if (p->bits != 2 && p->bits != 4 && p->bits != 8)
+        return kernel_fail(a, BRINK_UNSUPPORTED, "%lld bits", (long long)p->bits);
+    if (p->block < 16 || p->block > 4096 || (p->block & (p->block - 1)) != 0)
+        return kernel_fail(a, BRINK_BAD_INPUT, "block_size %lld", (long long)p->block);
+    if (p->k <= 0 || p->n <= 0 || p->k > INT32_MAX || p->n > INT32_MAX ||
+        x->dims[x->rank - 1] != p->k)
+        return kernel_fail(a, BRINK_BAD_INPUT, "K is %lld and N %lld, the input's rows have %lld",
+                           (long long)p->k, (long long)p->n, (long long)x->dims[x->rank - 1]);
+    p->blocks = (p->k + p->block - 1) / p->block;
+    int64_t bytes = p->n * p->blocks * p->block * p->bits / 8;
+    if (w->type != BRINK_U8 || tensor_count(w) < bytes)
+        return kernel_fail(a, BRINK_BAD_INPUT, "B has %lld bytes, N, K and block_size ask for %lld",
+                           (long long)tensor_count(w), (long long)bytes);
+    if (tensor_count(p->scales) < p->n * p->blocks)
+        return kernel_fail(a, BRINK_BAD_INPUT, "%lld scales for %lld blocks",
+                           (long long)tensor_count(p->scales), (long long)(p->n * p->blocks));
+    if (p->zeros != NULL) {
+        int64_t per_byte = p->zeros->type == BRINK_U8 ? 8 / p->bits : 1;
+        int64_t want = p->n * ((p->blocks + per_byte - 1) / per_byte);
+        if (tensor_count(p->zeros) < want)
+            return kernel_fail(a, BRINK_BAD_INPUT, "%lld zero points, %lld are needed",
+                               (long long)tensor_count(p->zeros), (long long)want);
+    }
+    if (p->g_idx != NULL) {
+        if (tensor_count(p->g_idx) < p->k)
+            return kernel_fail(a, BRINK_BAD_INPUT, "g_idx is shorter than K");
+        for (int64_t i = 0; i < p->k; i++) {
+            int64_t b = tensor_int(p->g_idx, i);
+            if (b < 0 || b >= p->blocks)
+                return kernel_fail(a, BRINK_BAD_INPUT, "g_idx %lld is outside %lld blocks",
+                                   (long long)b, (long long)p->blocks);
+        }
+    }
+    return BRINK_OK;
+}
+
+static uint64_t rounded(uint64_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+brink_status cpu_matmul_nbits(const kernel_args *a)
+{
+    nbits p = {.k = onnx_int(a->node, ATTR_K, 0),
+               .n = onnx_int(a->node, ATTR_N, 0),
+               .bits = onnx_int(a->node, ATTR_bits, 4),
+               .block = onnx_int(a->node, ATTR_block_size, 0),
+               .x = a->in[0]->data,
+               .w = a->in[1]->data,
+               .scales = a->in[2],
+               .zeros = kernel_in(a, 3),
+               .g_idx = kernel_in(a, 4),
+               .y = a->out[0]->data};
+    const tensor *bias = kernel_in(a, 5);
+    TRY(check(a, &p));
+    p.m = tensor_count(a->in[0]) / p.k;
+    if (bias != NULL) {
+        if (bias->type != BRINK_F32 || tensor_count(bias) != p.n)
+            return kernel_fail(a, BRINK_BAD_INPUT, "bias is not float32 [N]");
+        p.bias = bias->data;
+    }
+    if (p.m == 0)
+        return BRINK_OK;
+    thread_pool *pool = a->context->pool;
+    uint64_t threads = thread_pool_size(pool);
+    bool exact = a->exact || onnx_int(a->node, ATTR_accuracy_level, 0) == 1 || p.g_idx != NULL ||
+                 p.bits == 2;
+    p.each = rounded((uint64_t)p.blocks * 2 * sizeof(float));
+    if (exact && (p.m > FEW_ROWS || p.g_idx != NULL || p.bits == 2)) {
+        product f = {.m = p.m, .n = p.n, .k = p.k, .x = p.x, .x_row = p.k, .y = p.y, .y_row = p.n,
+                     .run = unpack_run, .source = &p};
+        TRY(product_simple(a, &f));
+    } else if (exact) {
+        if ((p.memory = kernel_scratch(a, p.each * threads)) == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        thread_for(pool, p.n, grain_for(p.k * p.m / 4), exact_range, &p);
+    } else {
+        uint64_t count = (uint64_t)(p.m * p.blocks), sums = rounded(count * sizeof(float));
+        p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
+        uint64_t values = (uint64_t)(p.m * p.q_row);
+        if ((p.memory = kernel_scratch(a, p.each * threads + 2 * sums + values)) == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        char *at = p.memory + p.each * threads;
+        p.x_scale = (float *)(void *)at;
+        p.x_sum = (float *)(void *)(at + sums);
+        p.q = (int8_t *)(at + 2 * sums);
+        thread_for(pool, p.m, grain_for(p.k), quantize_range, &p);
+        thread_for(pool, p.n, grain_for(p.k * p.m / 16), fast_range, &p);
+    }
+    add_bias(&p);
+    return BRINK_OK;
+}

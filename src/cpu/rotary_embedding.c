@@ -1,0 +1,89 @@
+/* rotary_embedding.c — RotaryEmbedding on [batch, rows, hidden] or [batch, heads, rows, head].
+
+   Source: onnxruntime's com.microsoft.RotaryEmbedding. position_ids is one offset for all or
+   [batch, rows]. With num_heads 0 the head size follows from the cache's width. Bound by memory. */
+#include "cpu/cpu.h"
+#include "cpu/loops.h"
+#include "cpu/rope.h"
+
+typedef struct rotary_job {
+    const float *x, *cos, *sin;
+    float *to;
+    const tensor *positions;
+    int64_t batch, heads, rows, head, half;
+    int64_t batch_stride, head_stride, row_stride;
+    bool interleaved, offset;
+} rotary_job;
+
+static int64_t position_of(const rotary_job *job, int64_t batch, int64_t row)
+{
+    if (job->offset)
+        return tensor_int(job->positions, 0) + row;
+    return tensor_int(job->positions, batch * job->rows + row);
+}
+
+static void rotary_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    const rotary_job *job = arg;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t batch = i / job->rows, row = i % job->rows;
+        int64_t cache = position_of(job, batch, row) * job->half;
+        int64_t at = batch * job->batch_stride + row * job->row_stride;
+        for (int64_t h = 0; h < job->heads; h++, at += job->head_stride)
+            rope_rotate(job->to + at, job->x + at, job->cos + cache, job->sin + cache, job->half,
+                        job->head, job->interleaved);
+    }
+}
+
+brink_status cpu_rotary_embedding(const kernel_args *a)
+{
+    const tensor *x = a->in[0], *positions = a->in[1], *cos = a->in[2], *sin = a->in[3];
+    int64_t heads = onnx_int(a->node, ATTR_num_heads, 0);
+    if (x->type != BRINK_F32 || cos->type != BRINK_F32 || sin->type != BRINK_F32)
+        return kernel_bad_type(a, x->type);
+    if ((x->rank != 3 && x->rank != 4) || cos->rank != 2 || sin->rank != 2 ||
+        tensor_count(sin) != tensor_count(cos))
+        return kernel_fail(a, BRINK_BAD_INPUT, "ranks %u, %u and %u", x->rank, cos->rank, sin->rank);
+    rotary_job job = {.x = x->data,
+                      .to = a->out[0]->data,
+                      .cos = cos->data,
+                      .sin = sin->data,
+                      .positions = positions,
+                      .half = cos->dims[1],
+                      .batch = x->dims[0],
+                      .interleaved = onnx_int(a->node, ATTR_interleaved, 0) != 0,
+                      .offset = tensor_count(positions) == 1};
+    if (x->rank == 4) {
+        job.heads = x->dims[1];
+        job.rows = x->dims[2];
+        job.head = x->dims[3];
+        job.row_stride = job.head;
+        job.head_stride = job.rows * job.head;
+    } else {
+        job.rows = x->dims[1];
+        job.head = heads > 0 ? x->dims[2] / heads : 2 * job.half;
+        job.heads = job.head == 0 ? 0 : x->dims[2] / job.head;
+        job.head_stride = job.head;
+        job.row_stride = x->dims[2];
+        if (job.heads * job.head != x->dims[2])
+            return kernel_fail(a, BRINK_BAD_INPUT, "%lld is no multiple of the head size %lld",
+                               (long long)x->dims[2], (long long)job.head);
+    }
+    job.batch_stride = job.rows * job.heads * job.head;
+    if (2 * job.half > job.head)
+        return kernel_fail(a, BRINK_BAD_INPUT, "the cache is for heads of %lld, these have %lld",
+                           (long long)(2 * job.half), (long long)job.head);
+    if (!job.offset && tensor_count(positions) != job.batch * job.rows)
+        return kernel_fail(a, BRINK_BAD_INPUT, "%lld positions for %lld rows",
+                           (long long)tensor_count(positions), (long long)(job.batch * job.rows));
+    for (int64_t i = 0; i < job.batch * job.rows; i++) {
+        int64_t position = position_of(&job, i / job.rows, i % job.rows);
+        if (position < 0 || position >= cos->dims[0])
+            return kernel_fail(a, BRINK_BAD_INPUT, "position %lld is outside the cache's %lld rows",
+                               (long long)position, (long long)cos->dims[0]);
+    }
+    thread_for(a->context->pool, job.batch * job.rows, grain_for(2 * job.heads * job.head),
+               rotary_range, &job);
+    return BRINK_OK;
+}

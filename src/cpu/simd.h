@@ -1,0 +1,93 @@
+/* simd.h — the inner loops that have a form for each instruction set.
+
+   One table of functions; simd() is the best that the processor has (x86: asked at run time; wasm:
+   what the file was compiled for). The scalar table is the reference: every entry of the others is
+   tested against it. Lengths may be anything, also zero; pointers need no alignment. */
+#ifndef CPU_SIMD_H
+#define CPU_SIMD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A weight row against rows of quantised activations. */
+typedef struct quant_dot {
+    int64_t blocks, block; /* how many, elements of each */
+    const uint8_t *w;      /* [blocks, block * bits / 8] */
+    const float *scale;    /* [blocks]                   */
+    const float *zero;     /* [blocks]                   */
+    int64_t rows;
+    const int8_t *x;      /* [rows, x_row]: the block's elements, zeros up to a whole chunk */
+    int64_t x_row;        /* a multiple of 2 * q4_chunk or q8_chunk */
+    const float *x_scale; /* [rows, blocks]         */
+    const float *x_sum;   /* [rows, blocks]: the sum of a block's integers times its scale */
+    float *y;
+    int64_t y_row;
+} quant_dot;
+
+typedef struct simd_table {
+    const char *name;
+
+    /* Elementwise; to may be x. */
+    void (*exp)(float *to, const float *x, int64_t n);
+    void (*erf)(float *to, const float *x, int64_t n);
+    void (*tanh)(float *to, const float *x, int64_t n);
+    void (*sigmoid)(float *to, const float *x, int64_t n);
+    void (*silu)(float *to, const float *x, int64_t n);
+    void (*gelu)(float *to, const float *x, int64_t n);
+    void (*gelu_tanh)(float *to, const float *x, int64_t n);
+
+    /* Rows of norms: the sum, the sum of squared distances from `mean`, and
+       (x − mean) * inverse * scale + bias (NULL: none). */
+    float (*sum)(const float *x, int64_t n);
+    float (*squares)(const float *x, float mean, int64_t n);
+    void (*normalize)(float *to, const float *x, float mean, float inverse, const float *scale,
+                      const float *bias, int64_t n);
+
+    /* exp(x − top) / sum; top and sum also take in `top` and `rest` of terms outside the row:
+       −INFINITY and 0 for none. A row of only −INFINITY gives NaN as numpy does. */
+    void (*softmax)(float *to, const float *x, int64_t n, float top, float rest);
+
+    /* For attention: the largest of a row (−INFINITY when empty); x = exp(x − top) and its sum. */
+    float (*top)(const float *x, int64_t n);
+    float (*exp_shift)(float *x, int64_t n, float top);
+
+    /* to[r][j] = q[r] · k[j] for rows of d floats. */
+    void (*dots)(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t q_row,
+                 const float *k, int64_t k_row, float *to, int64_t to_row);
+
+    float (*dot)(const float *x, const float *y, int64_t n);
+    void (*axpy)(float *to, float p, const float *x, int64_t n); /* to += p * x */
+
+    /* One tile of a product: y[rows, columns] (+)= x[rows, k] · panel[k, tile_columns], with
+       rows <= tile_rows and columns <= tile_columns; rows of x, panel and y lie x_row, panel_row
+       and y_row floats apart, and the panel is readable up to tile_columns. */
+    int32_t tile_rows, tile_columns;
+    void (*tile)(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                 const float *panel, int64_t panel_row, float *y, int64_t y_row, bool add);
+
+    /* Quantises x to round(x / scale) with scale = max|x| / 127; returns scale. */
+    float (*quantize)(int8_t *to, const float *x, int64_t n);
+
+    /* y[r] = Σ over blocks of scale[b] * (x_scale[r][b] * (w · x) − zero[b] * x_sum[r][b]) for
+       `rows` rows of x, at most quant_rows. 4 bits: w is nibbles, low first, and each 2 * q4_chunk
+       elements of x have the even ones before the odd ones. */
+    int32_t quant_rows, q4_chunk, q8_chunk;
+    void (*dot_q4)(const quant_dot *d);
+    void (*dot_q8)(const quant_dot *d);
+
+    /* Σ x[i] * (w[i] − zero[b]) * scale[b], the activations in f32 and in their own order. */
+    float (*dot_q4_f32)(const uint8_t *w, const float *scale, const float *zero, const float *x,
+                        int64_t blocks, int64_t block);
+    float (*dot_q8_f32)(const uint8_t *w, const float *scale, const float *zero, const float *x,
+                        int64_t blocks, int64_t block);
+} simd_table;
+
+const simd_table *simd(void);
+
+/* The tables this processor can run, the scalar reference first and the best last; NULL past it. */
+const simd_table *simd_list(uint32_t index);
+
+/* For tests: uses this table from now on; NULL goes back to choosing. Not while kernels run. */
+void simd_force(const simd_table *table);
+
+#endif

@@ -1,0 +1,206 @@
+/* simd_scalar.c — the reference form of every inner loop: plain C, one element at a time. */
+#include "cpu/simd_tables.h"
+
+#include <math.h>
+
+#define ROW(name, expr)                                                                            \
+    static void name(float *to, const float *x, int64_t n)                                         \
+    {                                                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            float p = x[i];                                                                        \
+            to[i] = expr;                                                                          \
+        }                                                                                          \
+    }
+ROW(exp_row, expf(p))
+ROW(erf_row, erff(p))
+ROW(tanh_row, tanhf(p))
+ROW(sigmoid_row, 1 / (1 + expf(-p)))
+ROW(silu_row, p / (1 + expf(-p)))
+ROW(gelu_row, 0.5f * p * (1 + erff(p * 0.70710678f)))
+ROW(gelu_tanh_row, 0.5f * p * (1 + tanhf(0.79788456f * (p + 0.044715f * p * p * p))))
+
+static float sum_row(const float *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i];
+    return (float)sum;
+}
+
+static float squares_row(const float *x, float mean, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += ((double)x[i] - mean) * ((double)x[i] - mean);
+    return (float)sum;
+}
+
+static void normalize_row(float *to, const float *x, float mean, float inverse, const float *scale,
+                          const float *bias, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (x[i] - mean) * inverse * scale[i] + (bias != NULL ? bias[i] : 0);
+}
+
+static void softmax_row(float *to, const float *x, int64_t n, float top, float rest)
+{
+    for (int64_t i = 0; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    double sum = rest;
+    for (int64_t i = 0; i < n; i++)
+        sum += to[i] = expf(x[i] - top);
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (float)(to[i] / sum);
+}
+
+static float top_row(const float *x, int64_t n)
+{
+    float top = -INFINITY;
+    for (int64_t i = 0; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+static float exp_shift_row(float *x, int64_t n, float top)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i] = expf(x[i] - top);
+    return (float)sum;
+}
+
+static float dot_row(const float *x, const float *y, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i] * y[i];
+    return (float)sum;
+}
+
+static void dots(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t q_row,
+                 const float *k, int64_t k_row, float *to, int64_t to_row)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < keys; j++)
+            to[r * to_row + j] = dot_row(q + r * q_row, k + j * k_row, d);
+}
+
+static void axpy_row(float *to, float p, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] += p * x[i];
+}
+
+enum { TILE_ROWS = 4, TILE_COLUMNS = 8, CHUNK = 16 };
+
+static void tile(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                 const float *panel, int64_t panel_row, float *y, int64_t y_row, bool add)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) {
+            double sum = add ? y[r * y_row + c] : 0;
+            for (int64_t i = 0; i < k; i++)
+                sum += (double)x[r * x_row + i] * panel[i * panel_row + c];
+            y[r * y_row + c] = (float)sum;
+        }
+}
+
+static float quantize_row(int8_t *to, const float *x, int64_t n)
+{
+    float top = 0;
+    for (int64_t i = 0; i < n; i++)
+        top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+    float scale = top / 127, inverse = top > 0 ? 127 / top : 0;
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (int8_t)rintf(x[i] * inverse);
+    return scale;
+}
+
+static void dot_quant(const quant_dot *d, bool nibbles)
+{
+    for (int64_t r = 0; r < d->rows; r++) {
+        const int8_t *x = d->x + r * d->x_row;
+        double sum = 0;
+        for (int64_t b = 0; b < d->blocks; b++) {
+            int32_t product = 0;
+            for (int64_t i = b * d->block; i < (b + 1) * d->block; i++) {
+                int64_t at = i / (2 * CHUNK) * 2 * CHUNK + i % 2 * CHUNK + i % (2 * CHUNK) / 2;
+                if (nibbles)
+                    product += (d->w[i / 2] >> (i & 1 ? 4 : 0) & 15) * x[at];
+                else
+                    product += d->w[i] * x[i];
+            }
+            sum += d->scale[b] * (d->x_scale[r * d->blocks + b] * (float)product -
+                                  d->zero[b] * d->x_sum[r * d->blocks + b]);
+        }
+        d->y[r * d->y_row] = (float)sum;
+    }
+}
+
+static void dot_q4(const quant_dot *d)
+{
+    dot_quant(d, true);
+}
+
+static void dot_q8(const quant_dot *d)
+{
+    dot_quant(d, false);
+}
+
+static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
+                        int64_t blocks, int64_t block)
+{
+    double total = 0;
+    for (int64_t b = 0; b < blocks; b++, w += block / 2, x += block) {
+        double sum = 0;
+        for (int64_t i = 0; i < block / 2; i++)
+            sum += (double)x[2 * i] * ((float)(w[i] & 15) - zero[b]) +
+                   (double)x[2 * i + 1] * ((float)(w[i] >> 4) - zero[b]);
+        total += sum * scale[b];
+    }
+    return (float)total;
+}
+
+static float dot_q8_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
+                        int64_t blocks, int64_t block)
+{
+    double total = 0;
+    for (int64_t b = 0; b < blocks; b++, w += block, x += block) {
+        double sum = 0;
+        for (int64_t i = 0; i < block; i++)
+            sum += (double)x[i] * ((float)w[i] - zero[b]);
+        total += sum * scale[b];
+    }
+    return (float)total;
+}
+
+const simd_table simd_scalar = {
+    .name = "scalar",
+    .exp = exp_row,
+    .erf = erf_row,
+    .tanh = tanh_row,
+    .sigmoid = sigmoid_row,
+    .silu = silu_row,
+    .gelu = gelu_row,
+    .gelu_tanh = gelu_tanh_row,
+    .sum = sum_row,
+    .squares = squares_row,
+    .normalize = normalize_row,
+    .softmax = softmax_row,
+    .top = top_row,
+    .exp_shift = exp_shift_row,
+    .dots = dots,
+    .dot = dot_row,
+    .axpy = axpy_row,
+    .tile_rows = TILE_ROWS,
+    .tile_columns = TILE_COLUMNS,
+    .tile = tile,
+    .quantize = quantize_row,
+    .quant_rows = 4,
+    .q4_chunk = CHUNK,
+    .q8_chunk = CHUNK,
+    .dot_q4 = dot_q4,
+    .dot_q8 = dot_q8,
+    .dot_q4_f32 = dot_q4_f32,
+    .dot_q8_f32 = dot_q8_f32,
+};

@@ -1,0 +1,363 @@
+/* simd_vector.h — the f32 inner loops, written once for any vector width.
+
+   A file that includes this has defined LANES, TILE_ROWS (at most 8), TILE_VECTORS, the types vf
+   (LANES floats) and vi (LANES int32), and v_fma, v_max, v_min (NaN in the second argument stays),
+   v_sum, v_sqrt. Everything else is the compilers' vector arithmetic.
+
+   exp: 2^n * e^r with r within ln 2 / 2, a polynomial of degree 7 in r; tanh: odd polynomial below
+   0.625, else by exp; erf: x P(x²) below 1, else 1 − exp(−x²) Q(1 / (x + 1.5)). The polynomials are
+   minimax fits (relative error below 1e-7, Lawson's iteration over Chebyshev nodes). */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+static inline vf v_load(const float *p)
+{
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void v_store(float *p, vf v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+static inline vf v_set(float f)
+{
+    return f - (vf){0};
+}
+
+/* The first n lanes; the rest `fill`. */
+static inline vf v_load_part(const float *p, int64_t n, float fill)
+{
+    vf v = v_set(fill);
+    memcpy(&v, p, (size_t)n * sizeof(float));
+    return v;
+}
+
+static inline void v_store_part(float *p, vf v, int64_t n)
+{
+    memcpy(p, &v, (size_t)n * sizeof(float));
+}
+
+static inline vf v_pick(vi mask, vf yes, vf no)
+{
+    return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+
+static inline vf v_abs(vf x)
+{
+    return (vf)((vi)x & 0x7FFFFFFF);
+}
+
+static inline vf v_exp(vf x)
+{
+    const vf magic = v_set(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+    x = v_max(v_set(-104.0f), v_min(v_set(89.0f), x));
+    vf t = v_fma(x, v_set(1.44269504f), magic), n = t - magic;
+    vf r = v_fma(n, v_set(-0.693359375f), x);
+    r = v_fma(n, v_set(2.12194440e-4f), r);
+    vf p = v_set(1.98577801e-4f);
+    p = v_fma(p, r, v_set(1.39336787e-3f));
+    p = v_fma(p, r, v_set(8.33336090e-3f));
+    p = v_fma(p, r, v_set(4.16664648e-2f));
+    p = v_fma(p, r, v_set(0.166666665f));
+    p = v_fma(p, r, v_set(0.5f));
+    p = v_fma(p, r * r, r) + 1.0f;
+    vi whole = (vi)t - 0x4B400000, half = whole >> 1; /* in two steps: no overflow on the way */
+    return p * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+}
+
+static inline vf v_tanh(vf x)
+{
+    vf a = v_abs(x), z = x * x, p = v_set(-6.09693707e-3f);
+    p = v_fma(p, z, v_set(2.09973540e-2f));
+    p = v_fma(p, z, v_set(-5.38509526e-2f));
+    p = v_fma(p, z, v_set(0.133327701f));
+    p = v_fma(p, z, v_set(-0.333333289f));
+    vf small = v_fma(p * z, x, x), large = 1.0f - 2.0f / (v_exp(a + a) + 1.0f);
+    large = (vf)((vi)large | ((vi)x & (vi)v_set(-0.0f)));
+    return v_pick(a < 0.625f, small, large);
+}
+
+static inline vf v_sigmoid(vf x)
+{
+    return 1.0f / (1.0f + v_exp(-x));
+}
+
+static inline vf v_erf(vf x)
+{
+    vf a = v_min(v_set(4.2f), v_abs(x)), z = x * x, p = v_set(7.85385770e-5f);
+    p = v_fma(p, z, v_set(-8.01019252e-4f));
+    p = v_fma(p, z, v_set(5.18832756e-3f));
+    p = v_fma(p, z, v_set(-2.68538119e-2f));
+    p = v_fma(p, z, v_set(0.112835851f));
+    p = v_fma(p, z, v_set(-0.376126258f));
+    p = v_fma(p, z, v_set(1.12837917f));
+    vf t = 1.0f / (a + 1.5f), q = v_set(2.42646729f);
+    q = v_fma(q, t, v_set(-4.73664590f));
+    q = v_fma(q, t, v_set(2.33927570f));
+    q = v_fma(q, t, v_set(0.597102831f));
+    q = v_fma(q, t, v_set(0.898766202f));
+    q = v_fma(q, t, v_set(0.560308073f));
+    q = v_fma(q, t, v_set(1.22162663e-4f));
+    vf large = v_fma(-q, v_exp(-a * a), v_set(1.0f));
+    large = (vf)((vi)large | ((vi)x & (vi)v_set(-0.0f)));
+    return v_pick(v_abs(x) < 1.0f, p * x, large);
+}
+
+static inline vf v_gelu(vf x)
+{
+    return 0.5f * x * (1.0f + v_erf(x * 0.70710678f));
+}
+
+/* x * sigmoid(2u) is x / 2 * (1 + tanh u) */
+static inline vf v_gelu_tanh(vf x)
+{
+    return x * v_sigmoid(1.59576912f * v_fma(x * x * x, v_set(0.044715f), x));
+}
+
+#define ROW(name, expr)                                                                            \
+    static void name(float *to, const float *from, int64_t n)                                      \
+    {                                                                                              \
+        int64_t i = 0;                                                                             \
+        for (; i + LANES <= n; i += LANES) {                                                       \
+            vf x = v_load(from + i);                                                               \
+            v_store(to + i, expr);                                                                 \
+        }                                                                                          \
+        if (i < n) {                                                                               \
+            vf x = v_load_part(from + i, n - i, 0);                                                \
+            v_store_part(to + i, expr, n - i);                                                     \
+        }                                                                                          \
+    }
+ROW(exp_row, v_exp(x))
+ROW(erf_row, v_erf(x))
+ROW(tanh_row, v_tanh(x))
+ROW(sigmoid_row, v_sigmoid(x))
+ROW(silu_row, x * v_sigmoid(x))
+ROW(gelu_row, v_gelu(x))
+ROW(gelu_tanh_row, v_gelu_tanh(x))
+#undef ROW
+
+static float sum_row(const float *x, int64_t n)
+{
+    vf a = {0}, b = {0};
+    int64_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        a += v_load(x + i);
+        b += v_load(x + i + LANES);
+    }
+    for (; i < n; i += LANES)
+        a += v_load_part(x + i, n - i < LANES ? n - i : LANES, 0);
+    return v_sum(a + b);
+}
+
+static float squares_row(const float *x, float mean, int64_t n)
+{
+    vf a = {0}, b = {0}, m = v_set(mean);
+    int64_t i = 0;
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        vf p = v_load(x + i) - m, q = v_load(x + i + LANES) - m;
+        a = v_fma(p, p, a);
+        b = v_fma(q, q, b);
+    }
+    for (; i < n; i += LANES) {
+        vf p = v_load_part(x + i, n - i < LANES ? n - i : LANES, mean) - m;
+        a = v_fma(p, p, a);
+    }
+    return v_sum(a + b);
+}
+
+static void normalize_row(float *to, const float *x, float mean, float inverse, const float *scale,
+                          const float *bias, int64_t n)
+{
+    vf m = v_set(mean), s = v_set(inverse);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vf v = (v_load(x + i) - m) * s * v_load(scale + i);
+        v_store(to + i, bias != NULL ? v + v_load(bias + i) : v);
+    }
+    for (; i < n; i++)
+        to[i] = (x[i] - mean) * inverse * scale[i] + (bias != NULL ? bias[i] : 0);
+}
+
+static float top_row(const float *x, int64_t n)
+{
+    vf top = v_set(-INFINITY);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        top = v_max(v_load(x + i), top);
+    if (i < n)
+        top = v_max(v_load_part(x + i, n - i, -INFINITY), top);
+    float best = -INFINITY;
+    for (int j = 0; j < LANES; j++)
+        best = top[j] > best ? top[j] : best;
+    return best;
+}
+
+static float exp_shift_row(float *x, int64_t n, float top)
+{
+    vf t = v_set(top), sum = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vf e = v_exp(v_load(x + i) - t);
+        v_store(x + i, e);
+        sum += e;
+    }
+    if (i < n) { /* the lanes beyond the row are exp(−∞) */
+        vf e = v_exp(v_load_part(x + i, n - i, -INFINITY) - t);
+        v_store_part(x + i, e, n - i);
+        sum += v_load_part(x + i, n - i, 0);
+    }
+    return v_sum(sum);
+}
+
+static void softmax_row(float *to, const float *x, int64_t n, float top, float rest)
+{
+    float most = top_row(x, n);
+    most = most > top ? most : top;
+    if (to != x)
+        memmove(to, x, (size_t)n * sizeof(float));
+    float inverse = 1 / (exp_shift_row(to, n, most) + rest);
+    for (int64_t i = 0; i < n; i++)
+        to[i] *= inverse;
+    if (most == -INFINITY) /* exp clamps: say what −∞ − −∞ is */
+        for (int64_t i = 0; i < n; i++)
+            to[i] = NAN;
+}
+
+static float dot_row(const float *x, const float *y, int64_t n)
+{
+    vf a = {0}, b = {0}, c = {0}, d = {0};
+    int64_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        a = v_fma(v_load(x + i), v_load(y + i), a);
+        b = v_fma(v_load(x + i + LANES), v_load(y + i + LANES), b);
+        c = v_fma(v_load(x + i + 2 * LANES), v_load(y + i + 2 * LANES), c);
+        d = v_fma(v_load(x + i + 3 * LANES), v_load(y + i + 3 * LANES), d);
+    }
+    for (; i + LANES <= n; i += LANES)
+        a = v_fma(v_load(x + i), v_load(y + i), a);
+    if (i < n)
+        b = v_fma(v_load_part(x + i, n - i, 0), v_load_part(y + i, n - i, 0), b);
+    return v_sum((a + b) + (c + d));
+}
+
+static void axpy_row(float *to, float p, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(to + i, v_fma(v_set(p), v_load(x + i), v_load(to + i)));
+    for (; i < n; i++)
+        to[i] += p * x[i];
+}
+
+/* Up to four rows of q share each row of k. */
+static inline void dots_block(int rows, int64_t keys, int64_t d, const float *q, int64_t q_row,
+                              const float *k, int64_t k_row, float *to, int64_t to_row)
+{
+    for (int64_t j = 0; j < keys; j++, k += k_row) {
+        vf sum[4] = {{0}};
+        int64_t i = 0;
+        for (; i + LANES <= d; i += LANES) {
+            vf w = v_load(k + i);
+            for (int r = 0; r < rows; r++)
+                sum[r] = v_fma(w, v_load(q + r * q_row + i), sum[r]);
+        }
+        if (i < d) {
+            vf w = v_load_part(k + i, d - i, 0);
+            for (int r = 0; r < rows; r++)
+                sum[r] = v_fma(w, v_load_part(q + r * q_row + i, d - i, 0), sum[r]);
+        }
+        for (int r = 0; r < rows; r++)
+            to[r * to_row + j] = v_sum(sum[r]);
+    }
+}
+
+static void dots(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t q_row,
+                 const float *k, int64_t k_row, float *to, int64_t to_row)
+{
+    for (; rows >= 4; rows -= 4, q += 4 * q_row, to += 4 * to_row)
+        dots_block(4, keys, d, q, q_row, k, k_row, to, to_row);
+    switch (rows) {
+    case 3: dots_block(3, keys, d, q, q_row, k, k_row, to, to_row); break;
+    case 2: dots_block(2, keys, d, q, q_row, k, k_row, to, to_row); break;
+    case 1: dots_block(1, keys, d, q, q_row, k, k_row, to, to_row); break;
+    default: break;
+    }
+}
+
+enum { TILE_COLUMNS = LANES * TILE_VECTORS };
+
+/* A tile of `rows` by TILE_COLUMNS in registers; `rows` is constant wherever this is inlined. */
+static inline __attribute__((always_inline)) void
+tile_block(int rows, int64_t k, const float *x, int64_t x_row, const float *panel,
+           int64_t panel_row, float *y, int64_t y_row, bool add)
+{
+    vf sum[TILE_ROWS][TILE_VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            sum[r][v] = add ? v_load(y + r * y_row + v * LANES) : (vf){0};
+    for (int64_t i = 0; i < k; i++, panel += panel_row) {
+        vf w[TILE_VECTORS];
+        for (int v = 0; v < TILE_VECTORS; v++)
+            w[v] = v_load(panel + v * LANES);
+        for (int r = 0; r < rows; r++) {
+            vf p = v_set(x[r * x_row + i]);
+            for (int v = 0; v < TILE_VECTORS; v++)
+                sum[r][v] = v_fma(p, w[v], sum[r][v]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            v_store(y + r * y_row + v * LANES, sum[r][v]);
+}
+
+static void tile_full(int64_t rows, int64_t k, const float *x, int64_t x_row, const float *panel,
+                      int64_t panel_row, float *y, int64_t y_row, bool add)
+{
+#define CASE(r)                                                                                    \
+    case r:                                                                                        \
+        tile_block(r, k, x, x_row, panel, panel_row, y, y_row, add);                               \
+        break;
+    switch (rows) {
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+#if TILE_ROWS > 4
+        CASE(5)
+        CASE(6)
+#endif
+#if TILE_ROWS > 6
+        CASE(7)
+        CASE(8)
+#endif
+    default:
+        break;
+    }
+#undef CASE
+}
+
+static void tile(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                 const float *panel, int64_t panel_row, float *y, int64_t y_row, bool add)
+{
+    if (columns == TILE_COLUMNS) {
+        tile_full(rows, k, x, x_row, panel, panel_row, y, y_row, add);
+        return;
+    }
+    float whole[TILE_ROWS * TILE_COLUMNS] = {0};
+    for (int64_t r = 0; add && r < rows; r++)
+        memcpy(whole + r * TILE_COLUMNS, y + r * y_row, (size_t)columns * sizeof(float));
+    tile_full(rows, k, x, x_row, panel, panel_row, whole, TILE_COLUMNS, add);
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(y + r * y_row, whole + r * TILE_COLUMNS, (size_t)columns * sizeof(float));
+}
+
+#define VECTOR_ENTRIES                                                                             \
+    .exp = exp_row, .erf = erf_row, .tanh = tanh_row, .sigmoid = sigmoid_row, .silu = silu_row,    \
+    .gelu = gelu_row, .gelu_tanh = gelu_tanh_row, .sum = sum_row, .squares = squares_row,          \
+    .normalize = normalize_row, .softmax = softmax_row, .top = top_row,                            \
+    .exp_shift = exp_shift_row, .dots = dots, .dot = dot_row, .axpy = axpy_row,                    \
+    .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .tile = tile

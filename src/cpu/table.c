@@ -1,0 +1,16 @@
+/* table.c — the kernels by operator, expanded from onnx/ops.def.
+
+   Invariant: a row whose kernel is `none` has NULL, any other row cpu_NAME. */
+#include "cpu/cpu.h"
+
+#define SECOND(a, b, ...) b
+#define PROBE_none ~, NULL
+#define PICK(...) SECOND(__VA_ARGS__)
+#define KERNEL(name) PICK(PROBE_##name, cpu_##name, ~)
+
+const kernel_table cpu_kernels = {{
+#define OP(domain, name, since, rule, kernel, gpu, flags)                                          \
+    [OP_##domain##_##name##_##since] = KERNEL(kernel),
+#include "onnx/ops.def"
+#undef OP
+}};
