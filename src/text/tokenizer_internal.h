@@ -1,0 +1,272 @@
+/* tokenizer_internal.h — the stages of a tokenizer, as tokenizer.json names them.
+
+   encode: clean UTF-8 → added tokens → normalizers → added tokens again → pre-tokenizers → model →
+   post-processor. Between stages the text is one buffer and a list of pieces of it; a piece that is
+   a token already has its id and passes through. */
+#ifndef TEXT_TOKENIZER_INTERNAL_H
+#define TEXT_TOKENIZER_INTERNAL_H
+
+#include "core/arena.h"
+#include "core/json.h"
+#include "text/buffer.h"
+#include "text/regex.h"
+#include "text/tokenizer.h"
+#include "text/unicode.h"
+#include "text/vocab.h"
+
+enum { MAX_STAGES = 64 };
+
+/* ── Pieces ── */
+
+typedef struct piece {
+    uint32_t start, size; /* in the text                                     */
+    uint32_t id;          /* VOCAB_NONE while it is text                     */
+    bool first;           /* begins where the whole input begins (Metaspace) */
+} piece;
+
+typedef struct pieces {
+    buffer text;
+    piece *at;
+    uint32_t count, capacity;
+} pieces;
+
+brink_status pieces_add(pieces *p, piece one);
+void pieces_clear(pieces *p);
+void pieces_free(pieces *p);
+
+/* ── Patterns: {"String": …} or {"Regex": …} ── */
+
+typedef struct pattern {
+    const char *text; /* set for a plain string */
+    uint32_t size;
+    regex *compiled;  /* set for a regular expression */
+} pattern;
+
+typedef struct segment {
+    uint32_t start, end;
+    bool is_match;
+} segment;
+
+typedef struct segments {
+    segment *at;
+    uint32_t count, capacity;
+} segments;
+
+typedef enum split_behavior {
+    SPLIT_REMOVED,
+    SPLIT_ISOLATED,
+    SPLIT_MERGED_WITH_PREVIOUS,
+    SPLIT_MERGED_WITH_NEXT,
+    SPLIT_CONTIGUOUS
+} split_behavior;
+
+/* ── Stages ── */
+
+typedef enum normalizer_kind {
+    NORMALIZE_FORM,
+    NORMALIZE_LOWERCASE,
+    NORMALIZE_REPLACE,
+    NORMALIZE_PREPEND,
+    NORMALIZE_STRIP,
+    NORMALIZE_STRIP_ACCENTS,
+    NORMALIZE_BERT,
+    NORMALIZE_BYTE_LEVEL
+} normalizer_kind;
+
+typedef struct normalizer {
+    normalizer_kind kind;
+    unicode_form form;
+    pattern what; /* replace */
+    const char *content;
+    uint32_t content_size;
+    bool left, right; /* strip */
+    bool clean_text, chinese_chars, strip_accents, lowercase;
+} normalizer;
+
+typedef enum pretokenizer_kind {
+    PRETOKENIZE_SPLIT,
+    PRETOKENIZE_BYTE_LEVEL,
+    PRETOKENIZE_METASPACE,
+    PRETOKENIZE_WORDS,
+    PRETOKENIZE_CLASS /* splits at characters of a class */
+} pretokenizer_kind;
+
+typedef enum char_class { CLASS_SPACE, CLASS_PUNCTUATION, CLASS_NUMERIC, CLASS_ONE } char_class;
+typedef enum prepend_scheme { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER } prepend_scheme;
+
+typedef struct pretokenizer {
+    pretokenizer_kind kind;
+    pattern what;
+    split_behavior behavior;
+    bool invert, add_prefix_space, split;
+    char_class class_;
+    prepend_scheme prepend;
+    const char *replacement; /* one character: Metaspace's, or that of CLASS_ONE */
+    uint32_t replacement_size;
+} pretokenizer;
+
+typedef enum decoder_kind {
+    DECODE_BYTE_LEVEL,
+    DECODE_BYTE_FALLBACK,
+    DECODE_FUSE,
+    DECODE_REPLACE,
+    DECODE_STRIP,
+    DECODE_WORDPIECE,
+    DECODE_METASPACE,
+    DECODE_SUFFIX
+} decoder_kind;
+
+typedef struct decoder {
+    decoder_kind kind;
+    pattern what;
+    const char *content; /* also prefix and suffix */
+    uint32_t content_size;
+    uint32_t start, stop;
+    bool cleanup;
+    prepend_scheme prepend;
+} decoder;
+
+/* Tokens between two decoders: their texts one behind the other. */
+typedef struct token_texts {
+    buffer text;
+    uint32_t *ends; /* [count] */
+    uint32_t count, capacity;
+} token_texts;
+
+typedef struct added_token {
+    const char *content; /* as in the file */
+    uint32_t size;
+    const char *match; /* what the text must hold: normalised if `normalized` */
+    uint32_t match_size;
+    uint32_t id;
+    bool single_word, lstrip, rstrip, normalized, special;
+} added_token;
+
+/* Tokens sorted by `match`; `from` gives the range of each first byte. */
+typedef struct added_set {
+    const added_token **at;
+    uint32_t count;
+    uint32_t from[257];
+} added_set;
+
+typedef enum model_kind { MODEL_BPE, MODEL_WORDPIECE, MODEL_WORDLEVEL } model_kind;
+
+typedef struct merge {
+    uint32_t left, right; /* VOCAB_NONE in `left`: a free slot */
+    uint32_t rank, id;
+} merge;
+
+typedef struct symbol {
+    uint32_t id;   /* VOCAB_NONE once it is part of its left neighbour */
+    uint32_t rank; /* of merging with the right neighbour              */
+    uint32_t merged;
+    uint32_t previous, next;
+} symbol;
+
+enum { CACHE_TEXT = 36, CACHE_IDS = 12, CACHE_ENTRIES = 4096, CHAR_TABLE = 512 };
+
+typedef struct cache_entry {
+    uint8_t size, count; /* size 0: free */
+    char text[CACHE_TEXT];
+    uint32_t ids[CACHE_IDS];
+} cache_entry;
+
+typedef struct id_list {
+    uint32_t *at;
+    uint32_t count, capacity;
+} id_list;
+
+struct tokenizer {
+    brink_context *context;
+    const char *file; /* only while reading */
+    arena memory;
+
+    model_kind model;
+    vocab vocabulary;
+    uint32_t unknown; /* VOCAB_NONE if there is none */
+    bool byte_fallback, ignore_merges, fuse_unknown;
+    const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix */
+    uint32_t prefix_size, suffix_size, longest_word;
+    merge *merges;
+    uint32_t merge_mask;
+    uint32_t char_ids[CHAR_TABLE]; /* ids of single characters below CHAR_TABLE */
+    uint32_t byte_ids[256];        /* of <0x00> to <0xFF>                       */
+
+    added_token *added;
+    uint32_t added_count;
+    vocab added_vocabulary; /* contents to indices of `added` */
+    uint32_t *added_by_id;  /* [size] index of the token, VOCAB_NONE if the id is the model's */
+    added_set raw, normalized;
+    uint32_t size;
+
+    normalizer normalizers[MAX_STAGES];
+    pretokenizer pretokenizers[MAX_STAGES];
+    decoder decoders[MAX_STAGES];
+    uint32_t normalizer_count, pretokenizer_count, decoder_count;
+    bool has_decoder;
+    id_list before, behind; /* what the post-processor puts around */
+
+    /* Scratch, kept from call to call. */
+    buffer input, spare, normal, word;
+    pieces front, back;
+    segments found;
+    symbol *symbols;
+    uint32_t symbol_capacity;
+    uint64_t *heap;
+    uint32_t heap_capacity;
+    cache_entry *cache;
+    id_list ids;
+    token_texts texts, other_texts;
+};
+
+/* `what`: "normalizer type \"X\"". */
+brink_status tokenizer_unsupported(tokenizer *t, const char *part, const char *what);
+brink_status tokenizer_malformed(tokenizer *t, const char *what);
+
+/* A member as a string in the tokenizer's memory. */
+brink_status tokenizer_text(tokenizer *t, yyjson_val *object, const char *key, const char *otherwise,
+                            const char **out, uint32_t *size);
+
+brink_status pattern_read(tokenizer *t, const char *part, yyjson_val *json, pattern *out);
+/* Matches and what lies between them, into t->found. */
+brink_status pattern_split(tokenizer *t, const pattern *p, const char *text, uint32_t size);
+brink_status pattern_replace(tokenizer *t, const pattern *p, const char *text, uint32_t size,
+                             const char *content, uint32_t content_size, buffer *out);
+
+brink_status segment_add(tokenizer *t, uint32_t start, uint32_t end, bool is_match);
+
+brink_status normalizers_read(tokenizer *t, yyjson_val *json);
+brink_status normalize(tokenizer *t, const char *text, uint32_t size, buffer *out);
+
+brink_status pretokenizers_read(tokenizer *t, yyjson_val *json);
+/* From t->front back to t->front. */
+brink_status pretokenize(tokenizer *t);
+
+brink_status added_tokens_read(tokenizer *t, yyjson_val *json);
+brink_status added_tokens_split(tokenizer *t, const added_set *set, const char *text, uint32_t size);
+
+brink_status bpe_read(tokenizer *t, yyjson_val *json);
+brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size);
+void bpe_free(tokenizer *t);
+brink_status wordpiece_read(tokenizer *t, yyjson_val *json);
+brink_status wordpiece_encode(tokenizer *t, const char *text, uint32_t size);
+brink_status vocabulary_read(tokenizer *t, yyjson_val *json);
+
+brink_status post_processor_read(tokenizer *t, yyjson_val *json);
+
+brink_status decoders_read(tokenizer *t, yyjson_val *json);
+/* The text of tokens, into t->texts as one text. */
+brink_status decode(tokenizer *t, const uint32_t *ids, uint32_t count, bool keep_special);
+
+bool tokenizer_is_word(uint32_t code);
+
+brink_status ids_add(tokenizer *t, id_list *list, uint32_t id);
+
+/* GPT-2's printable stand-ins for the 256 bytes, and back: -1 where there is none. */
+uint32_t byte_level_char(uint8_t byte);
+int byte_level_byte(uint32_t code);
+brink_status byte_level_put(buffer *out, const char *text, uint32_t size);
+/* The bytes of a token spelled in stand-ins; its own bytes if any character is none. */
+brink_status byte_level_bytes(buffer *out, const char *text, uint32_t size);
+
+#endif

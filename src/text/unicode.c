@@ -1,0 +1,176 @@
+/* unicode.c — categories, case and normalisation forms.
+
+   utf8proc decomposes and composes; the canonical ordering between the two is done here by a merge
+   sort, because utf8proc's own exchange sort takes quadratic time on long runs of marks. */
+#include "text/unicode.h"
+
+#include "text/utf8.h"
+
+#include <utf8proc.h>
+
+uint32_t unicode_category(uint32_t code)
+{
+    return 1u << utf8proc_category((utf8proc_int32_t)code);
+}
+
+bool unicode_is_space(uint32_t code)
+{
+    if (code < 0x80)
+        return code == ' ' || (code >= 9 && code <= 13);
+    return code == 0x85 || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) ||
+           code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+}
+
+bool unicode_is_word(uint32_t code)
+{
+    const uint32_t all = UNICODE_L | UNICODE_M | UNICODE_ND | UNICODE_NL | UNICODE_PC;
+    return (unicode_category(code) & all) != 0 || (code >= 0x24B6 && code <= 0x24E9) ||
+           (code >= 0x1F130 && code <= 0x1F149) || (code >= 0x1F150 && code <= 0x1F169) ||
+           (code >= 0x1F170 && code <= 0x1F189); /* the last four: letters in circles and squares */
+}
+
+bool unicode_is_punctuation(uint32_t code)
+{
+    if (code < 0x80)
+        return (code >= 33 && code <= 47) || (code >= 58 && code <= 64) ||
+               (code >= 91 && code <= 96) || (code >= 123 && code <= 126);
+    if (code == 0x166D || code == 0x111C9) /* punctuation then, and not now */
+        return true;
+    return (unicode_category(code) & UNICODE_P) != 0 && !unicode_is_recent(code);
+}
+
+bool unicode_is_bert_mark(uint32_t code)
+{
+    if (code == 0x1734 || code == 0x111C9) /* changed their category since */
+        return code == 0x1734;
+    return (unicode_category(code) & UNICODE_MN) != 0 && !unicode_is_recent(code);
+}
+
+bool unicode_is_bert_other(uint32_t code)
+{
+    return (unicode_category(code) & UNICODE_OTHER) != 0 && !unicode_is_recent(code);
+}
+
+uint32_t unicode_fold(uint32_t code)
+{
+    if (code < 0x80)
+        return code >= 'A' && code <= 'Z' ? code + 32 : code;
+    utf8proc_int32_t folded[4];
+    int last = 0;
+    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)code, folded, 4,
+                                                 UTF8PROC_CASEFOLD, &last);
+    return n == 1 ? (uint32_t)folded[0] : code;
+}
+
+uint32_t unicode_title(uint32_t code)
+{
+    return (uint32_t)utf8proc_totitle((utf8proc_int32_t)code);
+}
+
+brink_status unicode_put_lower(buffer *out, uint32_t code)
+{
+    TRY(buffer_put(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)code)));
+    if (code == 0x130) /* the only unconditional lower case of two code points */
+        TRY(buffer_put(out, 0x307));
+    return BRINK_OK;
+}
+
+brink_status unicode_put_upper(buffer *out, uint32_t code)
+{
+    if (code == 0xDF) {
+        TRY(buffer_put(out, 'S'));
+        return buffer_put(out, 'S');
+    }
+    return buffer_put(out, (uint32_t)utf8proc_toupper((utf8proc_int32_t)code));
+}
+
+static uint32_t combining_class(int32_t code)
+{
+    return code < 0x300 ? 0 : utf8proc_get_property(code)->combining_class;
+}
+
+/* Sorts one run of marks by class, keeping the order of equals. */
+static void merge_sort(int32_t *run, uint32_t n, int32_t *spare)
+{
+    for (uint32_t width = 1; width < n; width *= 2) {
+        for (uint32_t from = 0; from < n; from += 2 * width) {
+            uint32_t middle = from + width < n ? from + width : n;
+            uint32_t end = middle + width < n ? middle + width : n;
+            uint32_t a = from, b = middle;
+            for (uint32_t i = from; i < end; i++) {
+                bool left = a < middle &&
+                            (b >= end || combining_class(run[a]) <= combining_class(run[b]));
+                spare[i] = left ? run[a++] : run[b++];
+            }
+        }
+        memcpy(run, spare, n * sizeof *run);
+    }
+}
+
+static brink_status order_marks(brink_context *context, int32_t *codes, uint32_t n)
+{
+    for (uint32_t i = 0; i < n;) {
+        if (combining_class(codes[i]) == 0) {
+            i++;
+            continue;
+        }
+        uint32_t from = i;
+        bool sorted = true;
+        for (i++; i < n && combining_class(codes[i]) != 0; i++)
+            sorted &= combining_class(codes[i - 1]) <= combining_class(codes[i]);
+        if (sorted)
+            continue;
+        int32_t few[32], *spare = few;
+        if (i - from > 32) {
+            spare = core_alloc(context, (uint64_t)(i - from) * sizeof *spare);
+            if (spare == NULL)
+                return BRINK_OUT_OF_MEMORY;
+        }
+        merge_sort(codes + from, i - from, spare);
+        if (spare != few)
+            core_free(context, spare);
+    }
+    return BRINK_OK;
+}
+
+brink_status unicode_normalize(buffer *out, const char *text, uint32_t size, unicode_form form)
+{
+    uint32_t ascii = 0;
+    while (ascii < size && (unsigned char)text[ascii] < 0x80)
+        ascii++;
+    if (ascii == size)
+        return buffer_append(out, text, size);
+
+    utf8proc_option_t options = UTF8PROC_STABLE;
+    options |= form == UNICODE_NFC || form == UNICODE_NFKC ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
+    if (form == UNICODE_NFKC || form == UNICODE_NFKD)
+        options |= UTF8PROC_COMPAT;
+    utf8proc_option_t apart = (utf8proc_option_t)((unsigned)options & ~(unsigned)UTF8PROC_COMPOSE) |
+                              UTF8PROC_DECOMPOSE;
+    brink_context *context = out->context;
+    buffer codes = {.context = context};
+    brink_status status = BRINK_OK;
+    enum { MOST = 20 }; /* the longest decomposition has 18 code points */
+    for (uint32_t i = 0; i < size && status == BRINK_OK;) {
+        int32_t one[MOST];
+        int last = 0;
+        uint32_t code = utf8_next(text, &i);
+        utf8proc_ssize_t n =
+            utf8proc_decompose_char((utf8proc_int32_t)code, one, MOST, apart, &last);
+        if (n < 0 || n > MOST) {
+            one[0] = (int32_t)code;
+            n = 1;
+        }
+        status = buffer_append(&codes, one, (uint64_t)n * sizeof *one);
+    }
+    int32_t *all = (int32_t *)(void *)codes.data;
+    uint32_t count = (uint32_t)(codes.size / sizeof *all);
+    if (status == BRINK_OK)
+        status = order_marks(context, all, count);
+    if (status == BRINK_OK && (options & UTF8PROC_COMPOSE) != 0)
+        count = (uint32_t)utf8proc_normalize_utf32(all, count, options);
+    for (uint32_t i = 0; i < count && status == BRINK_OK; i++)
+        status = buffer_put(out, (uint32_t)all[i]);
+    buffer_free(&codes);
+    return status;
+}
