@@ -1,0 +1,213 @@
+/* facts.c — what can be asked of an opened model without running it. */
+#include "cpu/cpu.h"
+#include "pipelines/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void count_nodes(const onnx_graph *g, uint64_t *count)
+{
+    *count += g->node_count;
+    for (uint32_t i = 0; i < g->node_count; i++)
+        for (uint32_t k = 0; k < g->nodes[i].attr_count; k++)
+            if (g->nodes[i].attrs[k].kind == ATTR_KIND_GRAPH)
+                count_nodes(g->nodes[i].attrs[k].graph, count);
+}
+
+static void list_nodes(const onnx_graph *g, brink_op_info *list, uint64_t *at)
+{
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        const onnx_node *n = &g->nodes[i];
+        list[(*at)++] = (brink_op_info){n->domain, n->type, 1, n->op != NULL && n->op->cpu,
+                                        n->op != NULL && n->op->gpu};
+        for (uint32_t k = 0; k < n->attr_count; k++)
+            if (n->attrs[k].kind == ATTR_KIND_GRAPH)
+                list_nodes(n->attrs[k].graph, list, at);
+    }
+}
+
+static int by_name(const void *x, const void *y)
+{
+    const brink_op_info *a = x, *b = y;
+    int domain = strcmp(a->domain, b->domain);
+    return domain != 0 ? domain : strcmp(a->type, b->type);
+}
+
+brink_status model_count_ops(brink_model *m)
+{
+    uint64_t count = 0, at = 0;
+    count_nodes(m->onnx.graph, &count);
+    m->ops = ARENA_ARRAY(&m->memory, brink_op_info, count + 1);
+    if (m->ops == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    list_nodes(m->onnx.graph, m->ops, &at);
+    qsort(m->ops, (size_t)count, sizeof *m->ops, by_name);
+    for (uint64_t i = 0; i < count; i++) {
+        brink_op_info *last = m->op_count ? &m->ops[m->op_count - 1] : NULL;
+        if (last != NULL && by_name(last, &m->ops[i]) == 0) {
+            last->count++;
+            last->cpu &= m->ops[i].cpu;
+            last->gpu &= m->ops[i].gpu;
+        } else {
+            m->ops[m->op_count++] = m->ops[i];
+        }
+    }
+    return BRINK_OK;
+}
+
+uint32_t brink_model_op_count(const brink_model *m)
+{
+    return m->op_count;
+}
+
+void brink_model_op(const brink_model *m, uint32_t index, brink_op_info *out)
+{
+    *out = m->ops[index];
+}
+
+uint32_t brink_model_opset_count(const brink_model *m)
+{
+    return m->onnx.opset_count;
+}
+
+void brink_model_opset(const brink_model *m, uint32_t index, brink_opset *out)
+{
+    *out = m->onnx.opsets[index];
+}
+
+uint32_t brink_model_input_count(const brink_model *m)
+{
+    return m->onnx.graph->input_count;
+}
+
+uint32_t brink_model_output_count(const brink_model *m)
+{
+    return m->onnx.graph->output_count;
+}
+
+static void describe(const onnx_value *v, brink_value_info *out)
+{
+    *out = (brink_value_info){.name = v->name, .type = v->type, .rank = v->rank};
+    for (int32_t i = 0; i < v->rank; i++) {
+        out->shape[i] = v->dims[i];
+        out->dim_names[i] = v->dim_names[i] != NULL ? v->dim_names[i] : "";
+    }
+}
+
+void brink_model_input(const brink_model *m, uint32_t index, brink_value_info *out)
+{
+    describe(&m->onnx.values[m->onnx.graph->inputs[index]], out);
+}
+
+void brink_model_output(const brink_model *m, uint32_t index, brink_value_info *out)
+{
+    describe(&m->onnx.values[m->onnx.graph->outputs[index]], out);
+}
+
+static uint64_t weights_bytes(const brink_model *m)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < m->onnx.tensor_count; i++)
+        bytes += m->onnx.tensors[i]->bytes;
+    return bytes;
+}
+
+void brink_model_get_facts(const brink_model *m, brink_model_facts *out)
+{
+    *out = (brink_model_facts){.weights_bytes = weights_bytes(m)};
+    for (uint32_t i = 0; i < m->onnx.tensor_count; i++)
+        out->parameters += m->onnx.tensors[i]->count;
+    out->language_model = m->decoder.slot_count != 0;
+    if (out->language_model) {
+        out->vocabulary = m->decoder.vocabulary;
+        out->context = m->decoder.context;
+    }
+}
+
+/* ── The memory plan ── */
+
+static const brink_dim *find_dim(const brink_dim *dims, uint32_t count, const char *name,
+                                 bool symbol)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if ((dims[i].rank == 0) == symbol && strcmp(dims[i].name, name) == 0)
+            return &dims[i];
+    return NULL;
+}
+
+/* Shapes from the declarations and the caller's bindings. */
+static brink_status bind_dims(brink_model *m, const brink_dim *dims, uint32_t count,
+                              expr_table *t, ir_binding *out, arena *memory)
+{
+    const onnx_graph *g = m->onnx.graph;
+    for (uint32_t i = 0; i < g->input_count; i++) {
+        const onnx_value *v = &m->onnx.values[g->inputs[i]];
+        const brink_dim *whole = find_dim(dims, count, v->name, false);
+        expr *list = ARENA_ARRAY(memory, expr, BRINK_MAX_RANK);
+        if (list == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        uint32_t rank = whole ? whole->rank : v->rank < 0 ? 0 : (uint32_t)v->rank;
+        if (v->rank < 0 && whole == NULL)
+            return core_fail(m->context, BRINK_INVALID_ARGUMENT, "%s: input %s has no declared shape",
+                             m->onnx.file, v->name);
+        if (whole && v->rank >= 0 && whole->rank != (uint32_t)v->rank)
+            return core_fail(m->context, BRINK_INVALID_ARGUMENT,
+                             "%s: input %s has rank %d, the shape given has %u", m->onnx.file,
+                             v->name, v->rank, whole->rank);
+        for (uint32_t k = 0; k < rank; k++) {
+            int64_t n = whole ? whole->shape[k] : v->dims[k];
+            if (n < 0 && v->dim_names[k] != NULL && *v->dim_names[k]) {
+                const brink_dim *one = find_dim(dims, count, v->dim_names[k], true);
+                n = one ? one->shape[0] : n;
+            }
+            if (n < 0)
+                return core_fail(m->context, BRINK_INVALID_ARGUMENT,
+                                 "%s: dimension %u of input %s (%s) is free: give its size",
+                                 m->onnx.file, k, v->name,
+                                 v->dim_names[k] != NULL && *v->dim_names[k] ? v->dim_names[k]
+                                                                              : "unnamed");
+            list[k] = expr_const(t, n);
+        }
+        out[i] = (ir_binding){.rank = rank, .dims = list, .type = v->type};
+    }
+    return BRINK_OK;
+}
+
+brink_status brink_model_plan(brink_model *m, const brink_dim *dims, uint32_t dim_count,
+                              uint32_t context, brink_plan_memory *out)
+{
+    *out = (brink_plan_memory){.weights = weights_bytes(m)};
+    plan p = {0};
+    TRY(ir_init(m->context, &m->onnx, &cpu_kernels, &p.ir));
+    brink_status status = BRINK_OUT_OF_MEMORY;
+    ir_binding *inputs = ARENA_ARRAY(&p.ir.memory, ir_binding,
+                                     (uint64_t)m->onnx.graph->input_count + 1);
+    bool *external = ARENA_ARRAY(&p.ir.memory, bool, (uint64_t)m->onnx.graph->output_count + 1);
+    if (inputs == NULL || external == NULL)
+        goto done;
+    plan_desc desc = {.inputs = inputs, .last_row_output = IR_NONE, .exact = m->desc.exact,
+                      .no_data = true};
+    if (dim_count == 0 && m->decoder.slot_count != 0) {
+        uint32_t tokens = context ? context : 2048, chunk = tokens < 128 ? tokens : 128;
+        expr past = expr_symbol(&p.ir.exprs, 0, tokens - chunk);
+        desc.last_row = expr_symbol(&p.ir.exprs, 0, chunk - 1);
+        desc.last_row_output = m->decoder.logits;
+        desc.external_outputs = external;
+        for (uint32_t i = 0; i < m->decoder.slot_count; i++) {
+            const cache_slot *s = &m->decoder.slots[i];
+            external[s->output] = true;
+            out->cache += (uint64_t)s->heads * (uint64_t)s->width * tokens * 4;
+        }
+        status = decoder_bindings(m, &p.ir.exprs, past, chunk, inputs, &p.ir.memory);
+    } else {
+        status = bind_dims(m, dims, dim_count, &p.ir.exprs, inputs, &p.ir.memory);
+    }
+    if (status == BRINK_OK)
+        status = plan_build(&p, &desc);
+    out->derived = p.derived_bytes;
+    out->scratch = p.arena_bytes;
+    out->peak = out->weights + out->derived + out->cache + out->scratch;
+done:
+    plan_free(&p);
+    return status;
+}

@@ -1,0 +1,291 @@
+/* generate.c — greedy decoding as a task: prefill in chunks, then a token a step.
+
+   A finished reply's last token is not in the cache yet; it opens the next prompt of the session. */
+#include "pipelines/session.h"
+#include "pipelines/task.h"
+
+#include <string.h>
+
+enum { DEFAULT_MAX_TOKENS = 256 };
+
+typedef struct generate_task {
+    brink_task base;
+    brink_session *session;
+    uint32_t *prompt, prompt_count, fed;
+    uint32_t *tokens, count, capacity;
+    uint32_t taken; /* by brink_generate_next */
+    uint32_t max_tokens;
+    bool ignore_end, stepping, primed;
+    char **stop;
+    uint32_t stop_count;
+    decode_stream *stream;
+    char *text; /* reply so far, where stop texts are looked for */
+    uint64_t text_bytes, text_capacity;
+    uint64_t *piece_ends; /* text_bytes after each token */
+    char *shown;          /* piece lent to the caller */
+    uint64_t begun, first, last; /* nanoseconds */
+    uint64_t stop_at; /* the text is cut here, UINT64_MAX: not */
+    brink_finish finish;
+} generate_task;
+
+static uint32_t highest(const float *logits, uint32_t count)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    return best;
+}
+
+static bool is_end(const brink_model *m, uint32_t token)
+{
+    for (uint32_t i = 0; i < m->decoder.end_count; i++)
+        if (m->decoder.ends[i] == token)
+            return true;
+    return false;
+}
+
+static brink_status append_text(generate_task *t, const char *piece, uint64_t bytes)
+{
+    if (t->text_bytes + bytes + 1 > t->text_capacity) {
+        uint64_t capacity = (t->text_bytes + bytes + 1) * 2;
+        char *text = core_realloc(t->base.context, t->text, capacity);
+        if (text == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        t->text = text;
+        t->text_capacity = capacity;
+    }
+    memcpy(t->text + t->text_bytes, piece, (size_t)bytes);
+    t->text_bytes += bytes;
+    t->text[t->text_bytes] = 0;
+    return BRINK_OK;
+}
+
+/* Looks for a stop text that ends in what was appended from `from` on. */
+static bool find_stop(generate_task *t, uint64_t from)
+{
+    for (uint32_t i = 0; i < t->stop_count; i++) {
+        uint64_t n = strlen(t->stop[i]);
+        if (n == 0 || n > t->text_bytes)
+            continue;
+        uint64_t start = from >= n ? from - n + 1 : 0;
+        for (uint64_t at = start; at + n <= t->text_bytes; at++)
+            if (memcmp(t->text + at, t->stop[i], (size_t)n) == 0 && at < t->stop_at)
+                t->stop_at = at;
+    }
+    return t->stop_at != UINT64_MAX;
+}
+
+/* How much of the text may be shown: a beginning of a stop text is held back. */
+static uint64_t showable(const generate_task *t)
+{
+    if (t->stop_at != UINT64_MAX)
+        return t->stop_at;
+    uint64_t hold = 0;
+    for (uint32_t i = 0; i < t->stop_count && t->finish == BRINK_FINISH_NONE; i++) {
+        uint64_t n = strlen(t->stop[i]);
+        for (uint64_t k = n < t->text_bytes ? n : t->text_bytes; k > hold; k--)
+            if (memcmp(t->text + t->text_bytes - k, t->stop[i], (size_t)k) == 0)
+                hold = k;
+    }
+    return t->text_bytes - hold;
+}
+
+/* Takes the newest logits' token. */
+static brink_status take_token(generate_task *t)
+{
+    brink_session *s = t->session;
+    uint32_t token = highest(s->logits, s->vocabulary);
+    t->last = core_now();
+    if (t->first == 0)
+        t->first = t->last;
+    s->pending = token;
+    s->has_pending = true;
+    if (!t->ignore_end && is_end(s->model, token)) {
+        t->finish = BRINK_FINISH_STOP;
+        return BRINK_OK;
+    }
+    uint64_t before = t->text_bytes;
+    if (t->stream != NULL) {
+        const char *piece;
+        uint64_t bytes;
+        TRY(decode_stream_push(t->stream, token, &piece, &bytes));
+        TRY(append_text(t, piece, bytes));
+    }
+    t->tokens[t->count] = token;
+    t->count++;
+    if (find_stop(t, before))
+        t->finish = BRINK_FINISH_STOP;
+    else if (t->count == t->max_tokens || s->length >= s->context)
+        t->finish = BRINK_FINISH_LENGTH;
+    if (t->finish != BRINK_FINISH_NONE && t->stream != NULL) {
+        const char *piece;
+        uint64_t bytes;
+        TRY(decode_stream_finish(t->stream, &piece, &bytes));
+        TRY(append_text(t, piece, bytes));
+    }
+    t->piece_ends[t->count - 1] = showable(t);
+    return BRINK_OK;
+}
+
+static brink_status generate_advance(brink_task *base, uint64_t deadline)
+{
+    generate_task *t = (generate_task *)base;
+    brink_session *s = t->session;
+    while (t->finish == BRINK_FINISH_NONE) {
+        if (!t->stepping) {
+            const uint32_t *tokens = &s->pending;
+            uint32_t count = 1, taken;
+            if (t->fed < t->prompt_count) {
+                tokens = t->prompt + t->fed;
+                count = t->prompt_count - t->fed;
+            }
+            TRY(session_step_begin(s, tokens, count, &taken));
+            t->fed += taken;
+            t->stepping = true;
+            s->has_pending = false;
+        }
+        TRY(session_step_advance(s, deadline));
+        t->stepping = false;
+        if (t->fed >= t->prompt_count)
+            TRY(take_token(t));
+        if (t->finish == BRINK_FINISH_NONE && core_now() >= deadline)
+            return BRINK_PENDING;
+    }
+    return BRINK_OK;
+}
+
+static void generate_destroy(brink_task *base)
+{
+    generate_task *t = (generate_task *)base;
+    brink_context *context = base->context;
+    if (t->primed)
+        t->session->busy = false;
+    decode_stream_destroy(t->stream);
+    for (uint32_t i = 0; i < t->stop_count; i++)
+        core_free(context, t->stop[i]);
+    core_free(context, t->stop);
+    core_free(context, t->prompt);
+    core_free(context, t->tokens);
+    core_free(context, t->piece_ends);
+    core_free(context, t->text);
+    core_free(context, t->shown);
+}
+
+static brink_status prime(generate_task *t, const brink_generate_desc *desc)
+{
+    brink_session *s = t->session;
+    brink_context *context = s->model->context;
+    if (s->busy)
+        return core_fail(context, BRINK_INVALID_ARGUMENT, "the session is in use by another task");
+    uint32_t pending = s->has_pending ? 1 : 0;
+    if (desc->token_count == 0 && pending == 0)
+        return core_fail(context, BRINK_INVALID_ARGUMENT, "the prompt has no tokens");
+    uint64_t whole = (uint64_t)s->length + pending + desc->token_count;
+    if (whole > s->context)
+        return core_fail(context, BRINK_INVALID_ARGUMENT,
+                         "%s: a prompt of %u tokens after %u does not fit the context of %u",
+                         s->model->onnx.file, desc->token_count, s->length, s->context);
+    for (uint32_t i = 0; i < desc->token_count; i++)
+        if (s->model->decoder.vocabulary != 0 && desc->tokens[i] >= s->model->decoder.vocabulary)
+            return core_fail(context, BRINK_INVALID_ARGUMENT,
+                             "token %u is outside the vocabulary of %u", desc->tokens[i],
+                             s->model->decoder.vocabulary);
+    t->max_tokens = desc->max_tokens ? desc->max_tokens : DEFAULT_MAX_TOKENS;
+    uint64_t room = s->context - whole + 1; /* the last token needs no row */
+    t->capacity = t->max_tokens < room ? t->max_tokens : (uint32_t)room;
+    t->prompt_count = pending + desc->token_count;
+    t->prompt = core_alloc(context, (uint64_t)t->prompt_count * sizeof *t->prompt);
+    t->tokens = core_alloc(context, (uint64_t)t->capacity * sizeof *t->tokens);
+    t->piece_ends = core_alloc(context, (uint64_t)t->capacity * sizeof *t->piece_ends);
+    if (!t->prompt || !t->tokens || !t->piece_ends)
+        return BRINK_OUT_OF_MEMORY;
+    if (pending)
+        t->prompt[0] = s->pending;
+    if (desc->token_count != 0)
+        memcpy(t->prompt + pending, desc->tokens, desc->token_count * sizeof *t->prompt);
+    if (desc->stop_count != 0) {
+        t->stop = core_calloc(context, desc->stop_count, sizeof *t->stop);
+        if (t->stop == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        for (; t->stop_count < desc->stop_count; t->stop_count++) {
+            const char *text = desc->stop[t->stop_count];
+            char *copy = core_alloc(context, strlen(text) + 1);
+            if (copy == NULL)
+                return BRINK_OUT_OF_MEMORY;
+            strcpy(copy, text);
+            t->stop[t->stop_count] = copy;
+        }
+    }
+    TRY(append_text(t, "", 0));
+    if (s->model->tokenizer != NULL)
+        TRY(decode_stream_create(s->model->tokenizer, false, &t->stream));
+    s->busy = t->primed = true;
+    return BRINK_OK;
+}
+
+brink_status brink_generate_begin(brink_session *session, const brink_generate_desc *desc,
+                                  brink_task **out)
+{
+    *out = NULL;
+    brink_context *context = session->model->context;
+    generate_task *t =
+        task_create(context, sizeof *t, TASK_GENERATE, generate_advance, generate_destroy);
+    if (t == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    t->session = session;
+    t->ignore_end = desc->ignore_end;
+    t->stop_at = UINT64_MAX;
+    t->begun = core_now();
+    brink_status status = prime(t, desc);
+    if (status != BRINK_OK) {
+        brink_task_destroy(&t->base);
+        return status;
+    }
+    *out = &t->base;
+    return BRINK_OK;
+}
+
+bool brink_generate_next(brink_task *base, uint32_t *id, const char **text)
+{
+    generate_task *t = (generate_task *)base;
+    if (base->kind != TASK_GENERATE || t->taken == t->count)
+        return false;
+    uint64_t from = t->taken ? t->piece_ends[t->taken - 1] : 0, to = t->piece_ends[t->taken];
+    uint64_t bytes = to > from ? to - from : 0;
+    core_free(base->context, t->shown);
+    t->shown = core_alloc(base->context, bytes + 1);
+    *id = t->tokens[t->taken++];
+    *text = "";
+    if (t->shown == NULL)
+        return true;
+    memcpy(t->shown, t->text + from, (size_t)bytes);
+    t->shown[bytes] = 0;
+    *text = t->shown;
+    return true;
+}
+
+const float *brink_generate_logits(const brink_task *base, uint32_t *vocabulary)
+{
+    const generate_task *t = (const generate_task *)base;
+    *vocabulary = 0;
+    if (base->kind != TASK_GENERATE || t->first == 0)
+        return NULL;
+    *vocabulary = t->session->vocabulary;
+    return t->session->logits;
+}
+
+void brink_generate_get_stats(const brink_task *base, brink_generate_stats *out)
+{
+    const generate_task *t = (const generate_task *)base;
+    *out = (brink_generate_stats){0};
+    if (base->kind != TASK_GENERATE)
+        return;
+    out->finish = t->finish;
+    out->prompt_tokens = t->prompt_count;
+    out->tokens = t->count;
+    if (t->first != 0) {
+        out->prefill_us = (t->first - t->begun) / 1000;
+        out->decode_us = (t->last - t->first) / 1000;
+    }
+}

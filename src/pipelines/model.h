@@ -1,0 +1,71 @@
+/* model.h — an opened model: its graph, weights, configuration and tokenizer, and the plans made
+   for the shapes it was run with. */
+#ifndef PIPELINES_MODEL_H
+#define PIPELINES_MODEL_H
+
+#include "core/blob.h"
+#include "core/json.h"
+#include "onnx/model.h"
+#include "plan/plan.h"
+#include "text/template.h"
+#include "text/tokenizer.h"
+
+typedef struct run_plan run_plan;
+
+/* One past input and the present output that continues it. */
+typedef struct cache_slot {
+    uint32_t input, output; /* indices of the graph's inputs and outputs */
+    int64_t heads, width;
+} cache_slot;
+
+/* How a graph is driven as a language model; slots is empty when it is none. */
+typedef struct decoder {
+    uint32_t input_ids, attention_mask, position_ids; /* inputs; ONNX_NONE where there is none */
+    uint32_t logits;                                  /* output */
+    uint32_t slot_count;
+    cache_slot *slots;
+    uint32_t vocabulary;
+    uint32_t context; /* tokens the configuration allows, 0: not said */
+    uint32_t end_count;
+    uint32_t ends[16]; /* tokens that end a reply */
+} decoder;
+
+typedef struct external_file {
+    const char *name; /* relative to the model's folder */
+    uint64_t least_bytes;
+    blob data;
+} external_file;
+
+struct brink_model {
+    brink_context *context;
+    brink_model_desc desc;
+    arena memory; /* strings, slots, external files */
+    onnx_model onnx;
+    blob graph_file;
+    uint32_t external_count;
+    external_file *externals;
+    json_document config, genai, generation, tokenizer_config;
+    tokenizer *tokenizer;
+    chat_template *template;
+    decoder decoder;
+    brink_op_info *ops;
+    uint32_t op_count;
+    run_plan *plans; /* newest first */
+    workspace workspace;
+    bool workspace_taken;
+    const char *tokenizer_missing, *template_missing; /* why there is none, where a file was there */
+};
+
+/* Sizes and names of the key-value cache, from the graph and its configuration. */
+brink_status decoder_find(brink_model *m);
+
+void run_plans_free(brink_model *m);
+
+/* Counts the operators of all graphs into m->ops. */
+brink_status model_count_ops(brink_model *m);
+
+/* Bindings for a step of `chunk` tokens after `past` of them, [input_count]. */
+brink_status decoder_bindings(brink_model *m, expr_table *t, expr past, uint32_t chunk,
+                              ir_binding *out, arena *memory);
+
+#endif

@@ -1,0 +1,347 @@
+/* session.c — see session.h. */
+#include "pipelines/session.h"
+
+#include "cpu/cpu.h"
+
+#include <string.h>
+
+static const uint32_t chunk_sizes[CHUNK_SIZES] = {1, 8, 32, 128};
+
+enum { FIRST_CAPACITY = 256, DEFAULT_CONTEXT = 2048 };
+
+static uint64_t slot_bytes(const cache_slot *s, uint32_t rows)
+{
+    return (uint64_t)s->heads * rows * (uint64_t)s->width * sizeof(float);
+}
+
+static void drop_plans(brink_session *s)
+{
+    for (uint32_t i = 0; i < CHUNK_SIZES; i++) {
+        if (s->plans[i].built)
+            plan_free(&s->plans[i].plan);
+        s->plans[i] = (step_plan){0};
+    }
+}
+
+/* Moves the valid rows of each head from one row stride to another. */
+static void restride(float *to, uint64_t to_rows, const float *from, uint64_t from_rows,
+                     const cache_slot *slot, uint32_t rows)
+{
+    uint64_t width = (uint64_t)slot->width;
+    for (int64_t h = 0; h < slot->heads; h++)
+        memmove(to + (uint64_t)h * to_rows * width, from + (uint64_t)h * from_rows * width,
+                rows * width * sizeof *to);
+}
+
+/* Room for `needed` tokens: capacity doubles. Plans are made anew, since their bounds change. */
+static brink_status reserve(brink_session *s, uint32_t needed)
+{
+    brink_context *context = s->model->context;
+    const decoder *d = &s->model->decoder;
+    if (needed > s->context)
+        return core_fail(context, BRINK_INVALID_ARGUMENT,
+                         "%s: %u tokens do not fit the session's context of %u",
+                         s->model->onnx.file, needed, s->context);
+    if (needed <= s->capacity)
+        return BRINK_OK;
+    uint64_t capacity = s->capacity ? s->capacity : FIRST_CAPACITY;
+    while (capacity < needed)
+        capacity *= 2;
+    if (capacity > s->context)
+        capacity = s->context;
+    drop_plans(s);
+    int64_t *ones = core_alloc(context, capacity * sizeof *ones);
+    int32_t *narrow = core_alloc(context, capacity * sizeof *narrow);
+    if (ones == NULL || narrow == NULL) {
+        core_free(context, ones);
+        core_free(context, narrow);
+        return BRINK_OUT_OF_MEMORY;
+    }
+    for (uint64_t i = 0; i < capacity; i++)
+        narrow[i] = 1, ones[i] = 1;
+    core_free(context, s->ones);
+    core_free(context, s->narrow);
+    s->ones = ones;
+    s->narrow = narrow;
+    /* Rows of a buffer that attention appends to are `capacity` apart, otherwise `length`. */
+    for (uint32_t i = 0; i < d->slot_count; i++) {
+        const cache_slot *slot = &d->slots[i];
+        float *bigger = core_alloc(context, slot_bytes(slot, (uint32_t)capacity));
+        if (bigger == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        if (s->buffers[i] != NULL) {
+            uint64_t from = s->in_place ? s->capacity : s->length;
+            restride(bigger, s->in_place ? capacity : s->length, s->buffers[i], from, slot,
+                     s->length);
+        }
+        core_free(context, s->buffers[i]);
+        s->buffers[i] = bigger;
+        core_free(context, s->others[i]);
+        s->others[i] = NULL;
+    }
+    s->capacity = (uint32_t)capacity;
+    return BRINK_OK;
+}
+
+brink_status brink_session_create(brink_model *m, const brink_session_desc *desc,
+                                  brink_session **out)
+{
+    *out = NULL;
+    const decoder *d = &m->decoder;
+    if (d->slot_count == 0)
+        return core_fail(m->context, BRINK_UNSUPPORTED,
+                         "%s: not a language model that can be driven: it needs input_ids, "
+                         "past_key_values and logits, and no other inputs",
+                         m->onnx.file);
+    brink_session *s = core_calloc(m->context, 1, sizeof *s);
+    if (s == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    s->model = m;
+    uint32_t most = d->context ? d->context : DEFAULT_CONTEXT;
+    uint32_t asked = desc != NULL ? desc->context : 0;
+    s->context = asked != 0 && (asked < most || d->context == 0) ? asked : most;
+    s->in_place = true; /* until a plan shows otherwise */
+    uint64_t n = d->slot_count;
+    s->buffers = core_calloc(m->context, n, sizeof *s->buffers);
+    s->others = core_calloc(m->context, n, sizeof *s->others);
+    s->ids = core_calloc(m->context, chunk_sizes[CHUNK_SIZES - 1], 2 * sizeof *s->ids);
+    s->positions = core_calloc(m->context, chunk_sizes[CHUNK_SIZES - 1], 2 * sizeof *s->positions);
+    if (!s->buffers || !s->others || !s->ids || !s->positions) {
+        brink_session_destroy(s);
+        return BRINK_OUT_OF_MEMORY;
+    }
+    *out = s;
+    return BRINK_OK;
+}
+
+void brink_session_destroy(brink_session *s)
+{
+    if (s == NULL)
+        return;
+    brink_context *context = s->model->context;
+    drop_plans(s);
+    workspace_free(context, &s->workspace);
+    for (uint32_t i = 0; i < s->model->decoder.slot_count; i++) {
+        if (s->buffers != NULL)
+            core_free(context, s->buffers[i]);
+        if (s->others != NULL)
+            core_free(context, s->others[i]);
+    }
+    core_free(context, s->buffers);
+    core_free(context, s->others);
+    core_free(context, s->ids);
+    core_free(context, s->positions);
+    core_free(context, s->ones);
+    core_free(context, s->narrow);
+    core_free(context, s->logits);
+    core_free(context, s);
+}
+
+uint32_t brink_session_length(const brink_session *s)
+{
+    return s->length;
+}
+
+brink_status brink_session_truncate(brink_session *s, uint32_t length)
+{
+    if (s->busy || length > s->length)
+        return core_fail(s->model->context, BRINK_INVALID_ARGUMENT,
+                         s->busy ? "the session is in use" : "the session holds only %u tokens",
+                         s->length);
+    if (!s->in_place) /* rows are as far apart as there are tokens */
+        for (uint32_t i = 0; i < s->model->decoder.slot_count; i++)
+            restride(s->buffers[i], length, s->buffers[i], s->length,
+                     &s->model->decoder.slots[i], length);
+    s->length = length;
+    s->has_pending = false;
+    return BRINK_OK;
+}
+
+/* Whether each present output is appended by a node that takes the past input directly. */
+static bool appends_in_place(const brink_model *m, const plan *p)
+{
+    for (uint32_t i = 0; i < m->decoder.slot_count; i++) {
+        const cache_slot *slot = &m->decoder.slots[i];
+        const ir_value *v = &p->ir.values[p->ir.outputs[slot->output]];
+        if (v->kind != IR_TEMP || v->producer == IR_NONE)
+            return false;
+        const ir_node *n = &p->ir.nodes[v->producer];
+        uint32_t past = m->onnx.graph->inputs[slot->input];
+        if (!(n->op->flags & OP_KV) || n->input_count < 5 ||
+            (n->inputs[3] != past && n->inputs[4] != past))
+            return false;
+    }
+    return true;
+}
+
+/* Plans a chunk after `past` tokens, or after any number when `past` is negative. */
+static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64_t past,
+                          uint32_t rows)
+{
+    brink_model *m = s->model;
+    plan *p = &sp->plan;
+    *sp = (step_plan){.chunk = chunk};
+    TRY(ir_init(m->context, &m->onnx, &cpu_kernels, &p->ir));
+    sp->built = true;
+    arena *a = &p->ir.memory;
+    ir_binding *inputs = ARENA_ARRAY(a, ir_binding, (uint64_t)m->onnx.graph->input_count + 1);
+    bool *external = ARENA_ARRAY(a, bool, (uint64_t)m->onnx.graph->output_count + 1);
+    if (inputs == NULL || external == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    expr_table *t = &p->ir.exprs;
+    /* The session may grow to its whole context without new plans only up to the capacity. */
+    expr before = past < 0 ? expr_symbol(t, 0, s->capacity - chunk) : expr_const(t, past);
+    plan_desc desc = {.inputs = inputs, .external_outputs = external, .exact = m->desc.exact,
+                      .last_row_output = chunk > 1 ? m->decoder.logits : IR_NONE};
+    if (past < 0)
+        desc.last_row = expr_symbol(t, 0, chunk - 1);
+    else
+        desc.last_row = expr_const(t, rows - 1);
+    for (uint32_t i = 0; i < m->decoder.slot_count; i++)
+        external[m->decoder.slots[i].output] = true;
+    TRY(decoder_bindings(m, t, before, chunk, inputs, a));
+    TRY(plan_build(p, &desc));
+    const plan_tensor *logits = &p->tensors[p->outputs[m->decoder.logits]];
+    uint32_t vocabulary = (uint32_t)logits->t.dims[logits->t.rank - 1];
+    if (logits->t.type != BRINK_F32 || logits->t.rank != 3 || vocabulary == 0)
+        return core_fail(m->context, BRINK_UNSUPPORTED, "%s: logits should be [batch, tokens, words]",
+                         m->onnx.file);
+    if (s->logits == NULL) {
+        s->logits = core_alloc(m->context, (uint64_t)vocabulary * sizeof *s->logits);
+        if (s->logits == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        s->vocabulary = vocabulary;
+    }
+    return BRINK_OK;
+}
+
+/* Whether the error says that lengths cannot be left open, or the step cannot be planned at all. */
+static brink_status find_plan(brink_session *s, uint32_t size, uint32_t rows, step_plan **out)
+{
+    step_plan *sp = *out = &s->plans[size];
+    if (sp->built && !s->fixed)
+        return BRINK_OK;
+    brink_status status = BRINK_UNSUPPORTED;
+    if (!s->fixed) {
+        status = build(s, sp, chunk_sizes[size], -1, rows);
+        s->fixed = status == BRINK_UNSUPPORTED;
+    }
+    if (s->fixed) {
+        if (sp->built)
+            plan_free(&sp->plan);
+        status = build(s, sp, chunk_sizes[size], s->length, rows);
+    }
+    if (status != BRINK_OK) {
+        if (sp->built)
+            plan_free(&sp->plan);
+        *sp = (step_plan){0};
+        return status;
+    }
+    if (s->in_place && !appends_in_place(s->model, &sp->plan)) {
+        /* Rows change from `capacity` apart to `length` apart: only before the first step. */
+        s->in_place = false;
+        for (uint32_t i = 0; i < s->model->decoder.slot_count; i++)
+            restride(s->buffers[i], s->length, s->buffers[i], s->capacity,
+                     &s->model->decoder.slots[i], s->length);
+    }
+    return BRINK_OK;
+}
+
+/* The largest chunk that `count` tokens fill, or the smallest that holds a short rest. */
+static uint32_t choose_chunk(const brink_session *s, uint32_t count)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < CHUNK_SIZES; i++)
+        if (chunk_sizes[i] <= count || (i == 1 && count > 1))
+            best = i;
+    while (best > 0 && s->length + chunk_sizes[best] > s->capacity)
+        best--;
+    return best;
+}
+
+static brink_status bind_cache(brink_session *s, plan *p)
+{
+    const decoder *d = &s->model->decoder;
+    for (uint32_t i = 0; i < d->slot_count; i++) {
+        const cache_slot *slot = &d->slots[i];
+        if (s->in_place) {
+            plan_external(p, p->inputs[slot->input], s->buffers[i], s->capacity);
+            plan_external(p, p->outputs[slot->output], s->buffers[i], s->capacity);
+            continue;
+        }
+        if (s->others[i] == NULL)
+            s->others[i] = core_alloc(s->model->context, slot_bytes(slot, s->capacity));
+        if (s->others[i] == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        plan_external(p, p->inputs[slot->input], s->buffers[i], 0);
+        plan_external(p, p->outputs[slot->output], s->others[i], 0);
+    }
+    return BRINK_OK;
+}
+
+/* Token ids and positions as the type the graph declares. */
+static void *as_declared(const brink_session *s, uint32_t input, int64_t *values, uint32_t count)
+{
+    const onnx_model *o = &s->model->onnx;
+    if (o->values[o->graph->inputs[input]].type != BRINK_I32)
+        return values;
+    int32_t *narrow = (int32_t *)(values + chunk_sizes[CHUNK_SIZES - 1]);
+    for (uint32_t i = 0; i < count; i++)
+        narrow[i] = (int32_t)values[i];
+    return narrow;
+}
+
+brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32_t count,
+                                uint32_t *taken)
+{
+    const decoder *d = &s->model->decoder;
+    TRY(reserve(s, s->length + count));
+    uint32_t size = choose_chunk(s, count), chunk = chunk_sizes[size];
+    uint32_t used = count < chunk ? count : chunk;
+    step_plan *sp;
+    TRY(find_plan(s, size, used, &sp));
+    plan *p = &sp->plan;
+    for (uint32_t i = 0; i < chunk; i++) {
+        s->ids[i] = tokens[i < used ? i : used - 1];
+        s->positions[i] = (int64_t)s->length + i;
+    }
+    plan_external(p, p->inputs[d->input_ids], as_declared(s, d->input_ids, s->ids, chunk), 0);
+    if (d->position_ids != ONNX_NONE)
+        plan_external(p, p->inputs[d->position_ids],
+                      as_declared(s, d->position_ids, s->positions, chunk), 0);
+    if (d->attention_mask != ONNX_NONE) {
+        const onnx_model *o = &s->model->onnx;
+        bool narrow = o->values[o->graph->inputs[d->attention_mask]].type == BRINK_I32;
+        plan_external(p, p->inputs[d->attention_mask], narrow ? (void *)s->narrow : s->ones, 0);
+    }
+    TRY(bind_cache(s, p));
+    const int64_t symbols[2] = {s->length, used - 1};
+    TRY(execution_start(&s->execution, p, &s->workspace, symbols));
+    s->running = sp;
+    s->running_tokens = used;
+    *taken = used;
+    return BRINK_OK;
+}
+
+brink_status session_step_advance(brink_session *s, uint64_t deadline)
+{
+    TRY(execution_advance(&s->execution, deadline));
+    const decoder *d = &s->model->decoder;
+    plan *p = &s->running->plan;
+    const tensor *logits = &p->tensors[p->outputs[d->logits]].t;
+    uint64_t row = logits->dims[1] == 1 ? 0 : s->running_tokens - 1;
+    memcpy(s->logits, (const float *)logits->data + row * s->vocabulary,
+           s->vocabulary * sizeof *s->logits);
+    uint32_t total = s->length + s->running->chunk, length = s->length + s->running_tokens;
+    for (uint32_t i = 0; i < d->slot_count && !s->in_place; i++) {
+        const plan_tensor *present = &p->tensors[p->outputs[d->slots[i].output]];
+        if (present->t.data != s->others[i]) /* it was not placed where we asked */
+            memcpy(s->others[i], present->t.data, slot_bytes(&d->slots[i], total));
+        restride(s->others[i], length, s->others[i], total, &d->slots[i], length);
+        float *swap = s->buffers[i];
+        s->buffers[i] = s->others[i];
+        s->others[i] = swap;
+    }
+    s->length = length;
+    return BRINK_OK;
+}

@@ -1,0 +1,25 @@
+/* task.h — the common part of every task: what brink_task_advance needs to know.
+
+   A kind of task is a struct that begins with a brink_task and sets `advance` and `destroy`. advance
+   works until core_now() reaches the deadline, at least one smallest step. */
+#ifndef PIPELINES_TASK_H
+#define PIPELINES_TASK_H
+
+#include "core/context.h"
+
+typedef enum task_kind { TASK_LOAD, TASK_RUN, TASK_GENERATE } task_kind;
+
+struct brink_task {
+    brink_context *context;
+    task_kind kind;
+    brink_status (*advance)(brink_task *task, uint64_t deadline);
+    void (*destroy)(brink_task *task); /* frees what the task holds, not the task */
+    bool cancelled, ended;
+    brink_status result;
+};
+
+/* A zeroed task of `size` bytes. */
+void *task_create(brink_context *context, uint64_t size, task_kind kind,
+                  brink_status (*advance)(brink_task *, uint64_t), void (*destroy)(brink_task *));
+
+#endif
