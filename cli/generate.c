@@ -1,0 +1,237 @@
+/* generate.c — brink generate: greedy continuation of a prompt. */
+#include "generate.h"
+
+#include "files.h"
+#include "output.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cli_reply_free(reply *r)
+{
+    cli_token_list_free(&r->tokens);
+    free(r->text);
+    *r = (reply){0};
+}
+
+double cli_tokens_per_second(uint32_t tokens, uint64_t microseconds)
+{
+    return tokens && microseconds ? tokens * 1e6 / (double)microseconds : NAN;
+}
+
+static void take_tokens(brink_task *task, FILE *stream, reply *r)
+{
+    uint32_t id;
+    const char *text;
+    while (brink_generate_next(task, &id, &text)) {
+        size_t bytes = text ? strlen(text) : 0;
+        cli_token_list_add(&r->tokens, id);
+        if (bytes == 0)
+            continue;
+        r->text = cli_grow(r->text, r->bytes + bytes + 1, 1);
+        memcpy(r->text + r->bytes, text, bytes + 1);
+        r->bytes += bytes;
+        if (stream) {
+            fwrite(text, 1, bytes, stream);
+            fflush(stream);
+        }
+    }
+}
+
+brink_status cli_generate_reply(brink_session *session, const brink_generate_desc *desc,
+                                FILE *stream, reply *r)
+{
+    *r = (reply){.text = cli_copy("")};
+    brink_task *task;
+    brink_status status = brink_generate_begin(session, desc, &task);
+    if (status != BRINK_OK)
+        return status;
+    do {
+        if (cli_interrupt_pending())
+            brink_task_cancel(task);
+        status = brink_task_advance(task, 10000);
+        take_tokens(task, stream, r);
+    } while (status == BRINK_PENDING);
+    brink_generate_get_stats(task, &r->stats);
+    brink_task_destroy(task);
+    return status;
+}
+
+typedef struct generate_options {
+    common_options common;
+    text_list models, stop;
+    const char *prompt, *prompt_file, *system, *tokens;
+    bool chat;
+    uint32_t max_tokens;
+    double temperature;
+    uint64_t seed;
+} generate_options;
+
+static int chat_prompt(const engine *e, const generate_options *o, const char *prompt,
+                       token_list *out)
+{
+    brink_message messages[2];
+    uint32_t count = 0;
+    char *text;
+    uint64_t bytes;
+    if (o->system)
+        messages[count++] = (brink_message){"system", o->system};
+    messages[count++] = (brink_message){"user", prompt};
+    int status = cli_text_chat(e, messages, count, &text, &bytes);
+    if (status != EXIT_DONE)
+        return status;
+    status = cli_text_tokenize(e, text, bytes, false, out);
+    free(text);
+    return status;
+}
+
+static int prompt_tokens(const engine *e, const generate_options *o, const char *prompt,
+                         uint64_t bytes, token_list *out)
+{
+    int status = EXIT_DONE;
+    if (o->tokens) {
+        cli_parse_ids(o->tokens, &out->ids, &out->count);
+        out->capacity = out->count;
+    } else if (o->chat) {
+        status = chat_prompt(e, o, prompt, out);
+    } else {
+        status = cli_text_tokenize(e, prompt, bytes, true, out);
+    }
+    if (status == EXIT_DONE && out->count == 0)
+        status = cli_fail(EXIT_INPUT, "prompt: has no tokens");
+    return status;
+}
+
+static void put_reply(output *out, const engine *e, const reply *r)
+{
+    static const char *const finish[] = {"cancelled", "stop", "length"};
+    uint32_t kind = (uint32_t)r->stats.finish;
+    yyjson_mut_val *tokens = NULL;
+    cli_put_text(out, out->root, "text", r->text);
+    tokens = cli_put_array(out, out->root, "tokens");
+    for (uint32_t i = 0; i < r->tokens.count; i++)
+        cli_add_integer(out, tokens, r->tokens.ids[i]);
+    cli_put_count(out, out->root, "prompt_tokens", r->stats.prompt_tokens);
+    cli_put_text(out, out->root, "finish_reason", finish[kind < 3 ? kind : 0]);
+    cli_put_number(out, out->root, "load_ms", e->load_ms);
+    cli_put_number(out, out->root, "prefill_tokens_per_s",
+                   cli_tokens_per_second(r->stats.prompt_tokens, r->stats.prefill_us));
+    cli_put_number(
+        out, out->root, "decode_tokens_per_s",
+        cli_tokens_per_second(r->stats.tokens ? r->stats.tokens - 1 : 0, r->stats.decode_us));
+    cli_put_number(out, out->root, "first_token_ms", (double)r->stats.prefill_us / 1000);
+    cli_put_count(out, out->root, "peak_bytes", brink_context_memory(e->context).peak);
+}
+
+/* Streams text, or prints the JSON at the end. */
+static int reply_to(engine *e, const generate_options *o, const token_list *prompt)
+{
+    brink_session *session;
+    reply r = {0};
+    brink_generate_desc desc = {
+        .tokens = prompt->ids,
+        .token_count = prompt->count,
+        .max_tokens = o->max_tokens,
+        .stop = o->stop.items,
+        .stop_count = o->stop.count,
+    };
+    brink_status status = brink_session_create(e->model, NULL, &session);
+    if (status != BRINK_OK)
+        return cli_engine_fail(e, status);
+    cli_interrupt_watch();
+    status = cli_generate_reply(session, &desc, o->common.json ? NULL : stdout, &r);
+    int exit_status = cli_exit_status(status);
+    if (status == BRINK_OK || status == BRINK_CANCELLED) {
+        output out;
+        cli_output_begin(&out, o->common.json);
+        put_reply(&out, e, &r);
+        fputc('\n', out.text);
+        exit_status = cli_output_print(&out, exit_status);
+    } else {
+        exit_status = cli_engine_fail(e, status);
+    }
+    cli_reply_free(&r);
+    brink_session_destroy(session);
+    return exit_status;
+}
+
+static int generate(const generate_options *o)
+{
+    engine e;
+    char error[ERROR_TEXT], *file = NULL;
+    uint64_t bytes = o->prompt ? strlen(o->prompt) : 0;
+    int status = EXIT_DONE;
+    token_list prompt = {0};
+    if (o->prompt_file && !(file = cli_file_read(o->prompt_file, &bytes, &status, error)))
+        return cli_fail(status, "%s", error);
+    brink_model_desc desc = {.exact = o->common.exact};
+    status = cli_engine_open(&e, &o->common);
+    if (status == EXIT_DONE)
+        status = cli_engine_load(&e, o->models.items[0], &desc);
+    if (status == EXIT_DONE)
+        status = prompt_tokens(&e, o, file ? file : o->prompt, bytes, &prompt);
+    if (status == EXIT_DONE)
+        status = reply_to(&e, o, &prompt);
+    cli_token_list_free(&prompt);
+    cli_engine_close(&e);
+    free(file);
+    return status;
+}
+
+static int usage(const command *c, const generate_options *o)
+{
+    int prompts = (o->prompt != NULL) + (o->prompt_file != NULL) + (o->tokens != NULL);
+    if (o->models.count != 1)
+        return cli_usage_error(c, "give one model");
+    if (prompts != 1)
+        return cli_usage_error(c, "give one of --prompt, --prompt-file and --tokens");
+    if (o->chat && o->tokens)
+        return cli_usage_error(c, "--chat goes with a text, not with --tokens");
+    if (o->system && !o->chat)
+        return cli_usage_error(c, "--system goes with --chat");
+    if (o->temperature != 0)
+        return cli_fail(EXIT_USAGE, "brink generate: --temperature above 0 is not available yet");
+    uint32_t *ids, count;
+    if (o->tokens && !cli_parse_ids(o->tokens, &ids, &count))
+        return cli_usage_error(c, "--tokens takes ids like 1,2,3, not \"%s\"", o->tokens);
+    if (o->tokens)
+        free(ids);
+    for (uint32_t i = 0; i < o->stop.count; i++) {
+        if (!*o->stop.items[i])
+            return cli_usage_error(c, "--stop takes a text that is not empty");
+    }
+    return EXIT_DONE;
+}
+
+int cli_generate_main(const command *c, int argc, char **argv)
+{
+    generate_options o = {.max_tokens = 256};
+    int status;
+    const option table[] = {
+        {"--prompt", OPTION_TEXT, &o.prompt, "TEXT", "what to continue, or to answer"},
+        {"--prompt-file", OPTION_TEXT, &o.prompt_file, "FILE", "the same from a file, - for input"},
+        {"--tokens", OPTION_TEXT, &o.tokens, "1,2,3", "the prompt as ids; needs no tokenizer"},
+        {"--chat", OPTION_FLAG, &o.chat, NULL, "the model's chat template around the prompt"},
+        {"--system", OPTION_TEXT, &o.system, "TEXT", "a system message before it"},
+        {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "most tokens to make (256)"},
+        {"--stop", OPTION_LIST, &o.stop, "TEXT", "ends the reply before it; repeatable"},
+        {"--temperature", OPTION_NUMBER, &o.temperature, "T", "0, greedy: nothing else yet"},
+        {"--seed", OPTION_INTEGER, &o.seed, "N", "of sampling (0); greedy needs none"},
+        {"--top-k", OPTION_LATER, NULL, "N", NULL},
+        {"--top-p", OPTION_LATER, NULL, "P", NULL},
+        {"--min-p", OPTION_LATER, NULL, "P", NULL},
+        {"--repeat-penalty", OPTION_LATER, NULL, "X", NULL},
+        {"--schema", OPTION_LATER, NULL, "FILE", NULL},
+        {"--adapter", OPTION_LATER, NULL, "DIR", NULL},
+        {0},
+    };
+    if (cli_options_parse(c, argc, argv, table, &o.common, &o.models, &status)) {
+        status = usage(c, &o);
+        if (status == EXIT_DONE)
+            status = generate(&o);
+    }
+    cli_text_list_free(&o.models);
+    cli_text_list_free(&o.stop);
+    return status;
+}

@@ -1,0 +1,103 @@
+/* text.c — see text.h. */
+#include "text.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+void cli_token_list_add(token_list *list, uint32_t id)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? list->capacity * 2 : 64;
+        list->ids = cli_grow(list->ids, list->capacity, sizeof *list->ids);
+    }
+    list->ids[list->count++] = id;
+}
+
+void cli_token_list_free(token_list *list)
+{
+    free(list->ids);
+    *list = (token_list){0};
+}
+
+int cli_text_tokenize(const engine *e, const char *text, uint64_t bytes, bool special,
+                      token_list *out)
+{
+    for (;;) {
+        uint32_t count = 0;
+        brink_status status =
+            brink_tokenize(e->model, text, bytes, special, out->ids, out->capacity, &count);
+        if (status != BRINK_OK)
+            return cli_engine_fail(e, status);
+        out->count = count;
+        if (count <= out->capacity)
+            return EXIT_DONE;
+        out->ids = cli_grow(out->ids, count, sizeof *out->ids);
+        out->capacity = count;
+    }
+}
+
+int cli_text_detokenize(const engine *e, const token_list *tokens, bool special, char **text,
+                        uint64_t *bytes)
+{
+    uint64_t capacity = 16 + 8 * (uint64_t)tokens->count;
+    *text = NULL;
+    for (;;) {
+        *text = cli_grow(*text, (size_t)capacity, 1);
+        brink_status status =
+            brink_detokenize(e->model, tokens->ids, tokens->count, special, *text, capacity, bytes);
+        if (status != BRINK_OK) {
+            free(*text);
+            *text = NULL;
+            return cli_engine_fail(e, status);
+        }
+        if (*bytes < capacity)
+            return EXIT_DONE;
+        capacity = *bytes + 1;
+    }
+}
+
+int cli_text_chat(const engine *e, const brink_message *messages, uint32_t count, char **text,
+                  uint64_t *bytes)
+{
+    uint64_t capacity = 4096;
+    *text = NULL;
+    for (;;) {
+        *text = cli_grow(*text, (size_t)capacity, 1);
+        brink_status status = brink_chat_format(e->model, messages, count, *text, capacity, bytes);
+        if (status != BRINK_OK) {
+            free(*text);
+            *text = NULL;
+            return cli_engine_fail(e, status);
+        }
+        if (*bytes < capacity)
+            return EXIT_DONE;
+        capacity = *bytes + 1;
+    }
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+void cli_interrupt_watch(void)
+{
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool cli_interrupt_pending(void)
+{
+    return interrupted != 0;
+}
+
+void cli_interrupt_forget(void)
+{
+    interrupted = 0;
+    signal(SIGINT, SIG_DFL);
+}
