@@ -1,7 +1,8 @@
 # C tests. Each .c file in a folder of tests/ (but support, fuzz, install, wasm, fixtures) is one
-# program with its own main, linked with cmocka, the library and what tests/support holds; its
-# name in ctest is folder/file. It runs in the repository's root, so fixtures are read as
-# tests/fixtures/... Files of tests/fuzz are libFuzzer targets, built with BRINK_FUZZ alone.
+# program with its own main, linked with the library and built to tests/FOLDER_FILE in the build
+# folder. One that includes cmocka.h or support.h is a test (with tests/support): ctest knows it as
+# FOLDER/FILE, and it runs in the repository's root, so fixtures are read as tests/fixtures/...
+# The others are drivers for scripts. Files of tests/fuzz are libFuzzer targets (BRINK_FUZZ).
 
 enable_testing()
 set(BRINK_TEST_ROOT ${CMAKE_CURRENT_SOURCE_DIR}/tests)
@@ -31,15 +32,20 @@ if(BRINK_TEST_FILES AND NOT BRINK_FUZZ)
         cmake_path(GET file STEM name)
         cmake_path(GET file PARENT_PATH folder)
         cmake_path(GET folder FILENAME folder)
-        add_executable(test_${folder}_${name} ${file} ${BRINK_TEST_SUPPORT})
-        target_include_directories(test_${folder}_${name} SYSTEM PRIVATE ${CMOCKA_INCLUDE})
-        target_link_libraries(test_${folder}_${name} PRIVATE
-            brink_test_support ${CMOCKA_LIBRARY})
-        set_target_properties(test_${folder}_${name} PROPERTIES
+        set(target test_${folder}_${name})
+        add_executable(${target} ${file})
+        target_link_libraries(${target} PRIVATE brink_test_support)
+        set_target_properties(${target} PROPERTIES OUTPUT_NAME ${folder}_${name}
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-        add_test(NAME ${folder}/${name} COMMAND test_${folder}_${name}
-            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
-        set_tests_properties(${folder}/${name} PROPERTIES TIMEOUT 600)
+        file(STRINGS ${file} uses_cmocka REGEX "include.*(cmocka|support)\\.h")
+        if(uses_cmocka)
+            target_sources(${target} PRIVATE ${BRINK_TEST_SUPPORT})
+            target_include_directories(${target} SYSTEM PRIVATE ${CMOCKA_INCLUDE})
+            target_link_libraries(${target} PRIVATE ${CMOCKA_LIBRARY})
+            add_test(NAME ${folder}/${name} COMMAND ${target}
+                WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+            set_tests_properties(${folder}/${name} PROPERTIES TIMEOUT 600)
+        endif()
     endforeach()
 endif()
 
@@ -47,7 +53,7 @@ if(BRINK_FUZZ)
     file(GLOB BRINK_FUZZ_FILES CONFIGURE_DEPENDS ${BRINK_TEST_ROOT}/fuzz/*.c)
     foreach(file IN LISTS BRINK_FUZZ_FILES)
         cmake_path(GET file STEM name)
-        add_executable(fuzz_${name} ${file} ${BRINK_TEST_SUPPORT})
+        add_executable(fuzz_${name} ${file})
         target_link_libraries(fuzz_${name} PRIVATE brink_test_support)
         target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
         set_target_properties(fuzz_${name} PROPERTIES

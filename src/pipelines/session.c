@@ -7,7 +7,7 @@
 
 static const uint32_t chunk_sizes[CHUNK_SIZES] = {1, 8, 32, 128};
 
-enum { FIRST_CAPACITY = 256, DEFAULT_CONTEXT = 2048 };
+enum { FIRST_CAPACITY = 64, DEFAULT_CONTEXT = 2048 };
 
 static uint64_t slot_bytes(const cache_slot *s, uint32_t rows)
 {
