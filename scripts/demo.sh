@@ -26,4 +26,5 @@ with open(path, "w") as file:
 PYTHON
 
 printf '\n── in a browser tab ─────────────────────────────────────\n'
-exec node web/demo/run.mjs --tokens-file build/demo-tokens.json --screenshot build/demo.png
+exec node web/demo/run.mjs --chat --max-tokens "$max_tokens" --tokens-file build/demo-tokens.json \
+    --screenshot build/demo.png
