@@ -21,8 +21,8 @@ class Parser(argparse.ArgumentParser):
 def parser():
     top = Parser(prog="brinktools", description="Gets, converts and checks models for brink.")
     commands = top.add_subparsers(dest="command", required=True, parser_class=Parser)
-    get = commands.add_parser("get", help="fetch, check and install a model")
-    get.add_argument("name", help="a name from `list`, or hub:org/name[@revision]")
+    get = commands.add_parser("get", help="fetch, check and install models")
+    get.add_argument("names", nargs="+", metavar="name", help="a name from `list`, or hub:org/name[@revision]")
     listing = commands.add_parser("list", help="the models that can be got")
     listing.add_argument("--json", action="store_true")
     verify = commands.add_parser("verify", help="compare installed files with their sums")

@@ -56,23 +56,25 @@ def say(text):
 
 def command_get(options):
     root = root_of(options)
-    if options.name.startswith("hub:"):
-        entry = hub.parse(options.name)
-    else:
-        entry = find(options.name)
-    target = root / folder_name(options.name)
+    for name in options.names:
+        _get(root, name)
+    return 0
+
+
+def _get(root, name):
+    entry = hub.parse(name) if name.startswith("hub:") else find(name)
+    target = root / folder_name(name)
     state = _state(target, entry)
     if state is None:
-        say(f"{options.name}: already in {target}")
-        return 0
+        say(f"{name}: already in {target}")
+        return
     if state:
-        say(f"{options.name}: {state}; installing it again")
+        say(f"{name}: {state}; installing it again")
     with staged(target) as stage, scratch(target) as work:
         install = hub.install if "hub" in entry else _install_packages
         digest = _digest(entry)
         _write_record(entry, install(entry, stage, work), digest, stage)
-    say(f"{options.name}: installed in {target}")
-    return 0
+    say(f"{name}: installed in {target}")
 
 
 def _state(target, entry):
