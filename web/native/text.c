@@ -1,0 +1,105 @@
+/* text.c — text to tokens and back, conversations, and generation, for script.
+
+   Lengths follow brink.h: the count that comes back may exceed the capacity given, and script then
+   calls again with that much room. */
+#include "module.h"
+
+/* web/sdk/src/layout.ts */
+_Static_assert(sizeof(brink_message) == 8, "{u32 role, u32 content}");
+_Static_assert(sizeof(brink_generate_stats) == 32, "{u32, u32, u32, u64, u64}");
+_Static_assert(offsetof(brink_generate_stats, prefill_us) == 16, "");
+_Static_assert(offsetof(brink_generate_stats, decode_us) == 24, "");
+
+EXPORT(web_tokenize)
+brink_status web_tokenize(brink_model *model, const char *text, uint32_t bytes, uint32_t special,
+                          uint32_t *ids, uint32_t capacity, uint32_t *count)
+{
+    return brink_tokenize(model, text, bytes, special != 0, ids, capacity, count);
+}
+
+EXPORT(web_detokenize)
+brink_status web_detokenize(brink_model *model, const uint32_t *ids, uint32_t count,
+                            uint32_t special, char *text, uint32_t capacity, uint64_t *bytes)
+{
+    return brink_detokenize(model, ids, count, special != 0, text, capacity, bytes);
+}
+
+EXPORT(web_chat_format)
+brink_status web_chat_format(brink_model *model, const brink_message *messages, uint32_t count,
+                             char *text, uint32_t capacity, uint64_t *bytes)
+{
+    return brink_chat_format(model, messages, count, text, capacity, bytes);
+}
+
+EXPORT(web_session_create)
+brink_status web_session_create(brink_model *model, uint32_t context, brink_session **out)
+{
+    const brink_session_desc desc = {.context = context};
+    return brink_session_create(model, &desc, out);
+}
+
+EXPORT(web_session_destroy)
+void web_session_destroy(brink_session *session)
+{
+    brink_session_destroy(session);
+}
+
+EXPORT(web_session_length)
+uint32_t web_session_length(const brink_session *session)
+{
+    return brink_session_length(session);
+}
+
+EXPORT(web_session_truncate)
+brink_status web_session_truncate(brink_session *session, uint32_t length)
+{
+    return brink_session_truncate(session, length);
+}
+
+EXPORT(web_generate_begin)
+brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, uint32_t count,
+                                uint32_t max_tokens, const char *const *stop, uint32_t stop_count,
+                                uint32_t ignore_end, brink_task **out)
+{
+    const brink_generate_desc desc = {.tokens = tokens,
+                                      .token_count = count,
+                                      .max_tokens = max_tokens,
+                                      .stop = stop,
+                                      .stop_count = stop_count,
+                                      .ignore_end = ignore_end != 0};
+    return brink_generate_begin(session, &desc, out);
+}
+
+/* 1 and {id, text} while there is a token that was not taken yet, else 0. */
+EXPORT(web_generate_next)
+uint32_t web_generate_next(brink_task *task, uint32_t *id, const char **text)
+{
+    return brink_generate_next(task, id, text);
+}
+
+/* The two highest logits behind the newest token to best[2]; 0 when there are none. Reading them
+   here spares script a copy of the whole vocabulary. */
+EXPORT(web_generate_top_two)
+uint32_t web_generate_top_two(const brink_task *task, float *best)
+{
+    uint32_t vocabulary = 0;
+    const float *logits = brink_generate_logits(task, &vocabulary); /* [vocabulary] */
+    if (!logits || vocabulary < 2)
+        return 0;
+    best[0] = best[1] = -__builtin_inff();
+    for (uint32_t i = 0; i < vocabulary; ++i) {
+        if (logits[i] > best[0]) {
+            best[1] = best[0];
+            best[0] = logits[i];
+        } else if (logits[i] > best[1]) {
+            best[1] = logits[i];
+        }
+    }
+    return 1;
+}
+
+EXPORT(web_generate_stats)
+void web_generate_stats(const brink_task *task, brink_generate_stats *out)
+{
+    brink_generate_get_stats(task, out);
+}

@@ -1,0 +1,231 @@
+/* @brink/web — small neural networks in the browser: the engine in a worker, behind this API.
+
+     const engine = await Brink.create();
+     const model = await engine.load("./models/smollm2/", { onProgress });
+     for await (const { text } of model.generate({ prompt: "Once" })) show(text);
+     engine.dispose();
+
+   What may take long takes an AbortSignal and then rejects with the signal's reason. Everything
+   else that fails rejects with a BrinkError. */
+import { Connection } from "./connection.js";
+import { InvalidArgumentError } from "./errors.js";
+import { Generation } from "./generation.js";
+import type { WireModel } from "./protocol.js";
+import { resolveSource } from "./source.js";
+import { packTensor, unpackTensor } from "./tensor.js";
+import type {
+  EngineInfo,
+  EngineOptions,
+  GenerateOptions,
+  LoadOptions,
+  MemoryUse,
+  Message,
+  ModelFacts,
+  ModelSource,
+  NamedTensor,
+  Tensor,
+  ValueInfo,
+} from "./types.js";
+
+export * from "./errors.js";
+export { Generation } from "./generation.js";
+export type * from "./types.js";
+
+function defaultThreads(): number {
+  return Math.max(1, Math.min(8, globalThis.navigator?.hardwareConcurrency ?? 1));
+}
+
+function wholeNumber(name: string, value: number | undefined, least: number, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new InvalidArgumentError(`${name} must be a whole number from ${least}, not ${value}`);
+  return value;
+}
+
+/** The engine: one worker with its helper threads. */
+export class Brink {
+  readonly info: EngineInfo;
+  #connection: Connection;
+
+  private constructor(connection: Connection, info: EngineInfo) {
+    this.#connection = connection;
+    this.info = info;
+  }
+
+  static async create(options: EngineOptions = {}): Promise<Brink> {
+    const { signal } = options;
+    const least = options.variant?.endsWith("threads") ? 2 : 1;
+    const threads = wholeNumber("threads", options.threads, 1, Math.max(least, defaultThreads()));
+    const memoryBudget = wholeNumber("memoryBudget", options.memoryBudget, 0, 0);
+    const base = typeof document === "undefined" ? import.meta.url : document.baseURI;
+    const wasmBase = new URL(options.wasmBase ?? new URL("./", import.meta.url), base).href;
+    signal?.throwIfAborted();
+    const connection = new Connection((line) => console.debug(`brink: ${line}`));
+    const abandon = () => connection.dispose();
+    signal?.addEventListener("abort", abandon, { once: true });
+    try {
+      const { info, helpers } = await connection.call("start", {
+        threads,
+        memoryBudget,
+        wasmBase: wasmBase.endsWith("/") ? wasmBase : `${wasmBase}/`,
+        variant: options.variant,
+      });
+      await Promise.all(helpers.map((helper) => connection.startHelper(helper)));
+      return new Brink(connection, info);
+    } catch (error) {
+      connection.dispose();
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      signal?.removeEventListener("abort", abandon);
+    }
+  }
+
+  /** Loads a model from a folder's address or from files, straight into the engine's memory. */
+  async load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+    const connection = this.#connection;
+    const { wire, graph, read } = resolveSource(source, options.graph);
+    const loaded = await connection.call(
+      "load",
+      { source: wire, graph, graphOnly: options.graphOnly ?? false, exact: options.exact ?? false },
+      {
+        signal: options.signal,
+        onEvent: (event) => {
+          if ("progress" in event) options.onProgress?.(event.progress);
+          else if ("pull" in event) connection.sendChunk(event.pull, read(event.file, event.offset, event.length));
+        },
+      },
+    );
+    return new Model(connection, loaded);
+  }
+
+  memory(): Promise<MemoryUse> {
+    return this.#connection.call("memory", null);
+  }
+
+  /** Reads a serialized ONNX TensorProto, as test data sets hold them. */
+  async readTensor(bytes: ArrayBuffer | Uint8Array): Promise<NamedTensor> {
+    const copy = new Uint8Array(bytes instanceof ArrayBuffer ? bytes.slice(0) : bytes);
+    return unpackTensor(await this.#connection.call("parseTensor", { bytes: copy }, { transfer: [copy.buffer] }));
+  }
+
+  /** Ends the workers and frees all their memory at once. Calls that are pending fail. */
+  dispose(): void {
+    this.#connection.dispose();
+  }
+}
+
+/** A loaded model. */
+export class Model {
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly facts: Readonly<ModelFacts>;
+  #connection: Connection;
+  #model: number;
+
+  /** @internal */
+  constructor(connection: Connection, { model, inputs, outputs, facts }: WireModel) {
+    this.#connection = connection;
+    this.#model = model;
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.facts = facts;
+  }
+
+  /** Computes every output of the graph from inputs by name. */
+  async run(inputs: Readonly<Record<string, Tensor>>, options: { signal?: AbortSignal } = {}): Promise<Record<string, NamedTensor>> {
+    const raw = Object.entries(inputs).map(([name, tensor]) => packTensor(name, tensor));
+    const outputs = await this.#connection.call(
+      "run",
+      { model: this.#model, inputs: raw },
+      { signal: options.signal, transfer: raw.map((tensor) => tensor.bytes.buffer) },
+    );
+    return Object.fromEntries(outputs.map((output) => [output.name, unpackTensor(output)]));
+  }
+
+  /** Token ids of a text; with what the tokenizer adds around it unless `special` is false. */
+  tokenize(text: string, options: { special?: boolean } = {}): Promise<Uint32Array> {
+    return this.#connection.call("tokenize", { model: this.#model, text, special: options.special ?? true });
+  }
+
+  /** The text of tokens, special ones left out unless `special` is true. */
+  detokenize(ids: ArrayLike<number>, options: { special?: boolean } = {}): Promise<string> {
+    return this.#connection.call("detokenize", { model: this.#model, ids: Uint32Array.from(ids), special: options.special ?? false });
+  }
+
+  /** A conversation as the model's chat template spells it, up to the opening of the next reply. */
+  formatChat(messages: readonly Message[]): Promise<string> {
+    return this.#connection.call("formatChat", { model: this.#model, messages: copyMessages(messages) });
+  }
+
+  /** Generates from a prompt, a conversation or tokens, in a session of its own. */
+  generate(options: GenerateOptions): Generation {
+    return startGeneration(this.#connection, this.#model, 0, options);
+  }
+
+  /** A conversation that keeps its tokens: what it generates next continues what it holds. */
+  async createSession(options: { context?: number } = {}): Promise<Session> {
+    const context = wholeNumber("context", options.context, 0, 0);
+    const { session } = await this.#connection.call("createSession", { model: this.#model, context });
+    return new Session(this.#connection, this.#model, session);
+  }
+
+  /** Frees the model and its sessions; what still uses it fails with a DisposedError. */
+  async dispose(): Promise<void> {
+    await this.#connection.call("disposeModel", { model: this.#model });
+  }
+}
+
+/** The tokens of one conversation, with what the model remembers of them. */
+export class Session {
+  #connection: Connection;
+  #model: number;
+  #session: number;
+
+  /** @internal */
+  constructor(connection: Connection, model: number, session: number) {
+    this.#connection = connection;
+    this.#model = model;
+    this.#session = session;
+  }
+
+  /** Appends the prompt to what the session holds and generates; one generation at a time. */
+  generate(options: GenerateOptions): Generation {
+    return startGeneration(this.#connection, this.#model, this.#session, options);
+  }
+  /** Tokens that it holds. */
+  length(): Promise<number> {
+    return this.#connection.call("sessionLength", { session: this.#session });
+  }
+  /** Forgets the tokens from `length` on. */
+  async truncate(length: number): Promise<void> {
+    await this.#connection.call("truncateSession", { session: this.#session, length: wholeNumber("length", length, 0, 0) });
+  }
+  async dispose(): Promise<void> {
+    await this.#connection.call("disposeSession", { session: this.#session });
+  }
+}
+
+function copyMessages(messages: readonly Message[]): Message[] {
+  return messages.map(({ role, content }) => ({ role: String(role), content: String(content) }));
+}
+
+function startGeneration(connection: Connection, model: number, session: number, options: GenerateOptions): Generation {
+  const { prompt, messages, tokens, stop } = options;
+  if ([prompt, messages, tokens].filter((given) => given !== undefined).length !== 1)
+    throw new InvalidArgumentError("generate() takes exactly one of prompt, messages and tokens");
+  return new Generation(
+    connection,
+    {
+      model,
+      session,
+      ...(prompt === undefined ? {} : { prompt }),
+      ...(messages === undefined ? {} : { messages: copyMessages(messages) }),
+      ...(tokens === undefined ? {} : { tokens: Uint32Array.from(tokens) }),
+      maxTokens: wholeNumber("maxTokens", options.maxTokens, 1, 256),
+      stop: stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
+      ignoreEnd: options.ignoreEnd ?? false,
+      margins: options.margins ?? false,
+    },
+    options.signal,
+  );
+}

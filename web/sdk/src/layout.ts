@@ -1,0 +1,58 @@
+/* layout.ts — brink.h's structs and numbers as they lie in the 32-bit wasm heap. The asserts in
+   web/native hold the C side to the same offsets. */
+import type { TensorType } from "./types.js";
+
+export const status = {
+  ok: 0,
+  pending: 1,
+  invalidArgument: 2,
+  badInput: 3,
+  unsupported: 4,
+  outOfMemory: 5,
+  deviceFailed: 6,
+  cancelled: 7,
+} as const;
+
+export const loadFlags = { graphOnly: 1, exact: 2 } as const;
+
+export const want = { size: 16, file: 0, optional: 4, leastBytes: 8 } as const;
+export const memory = { size: 16, live: 0, peak: 8 } as const;
+export const facts = {
+  size: 32,
+  parameters: 0,
+  weightsBytes: 8,
+  languageModel: 16,
+  vocabulary: 20,
+  context: 24,
+} as const;
+export const valueInfo = { size: 112, name: 0, type: 4, rank: 8, shape: 16, dimNames: 80 } as const;
+export const tensor = { size: 96, name: 0, type: 4, rank: 8, shape: 16, data: 80, bytes: 88 } as const;
+export const stats = {
+  size: 32,
+  finish: 0,
+  promptTokens: 4,
+  tokens: 8,
+  prefillUs: 16,
+  decodeUs: 24,
+} as const;
+export const finish = { none: 0, stop: 1, length: 2 } as const;
+export const maxRank = 8;
+
+/** By ONNX's number: name and bits of an element. */
+export const elementTypes = new Map<number, { name: TensorType; bits: number }>([
+  [1, { name: "float32", bits: 32 }],
+  [2, { name: "uint8", bits: 8 }],
+  [3, { name: "int8", bits: 8 }],
+  [4, { name: "uint16", bits: 16 }],
+  [5, { name: "int16", bits: 16 }],
+  [6, { name: "int32", bits: 32 }],
+  [7, { name: "int64", bits: 64 }],
+  [9, { name: "bool", bits: 8 }],
+  [10, { name: "float16", bits: 16 }],
+  [11, { name: "float64", bits: 64 }],
+  [12, { name: "uint32", bits: 32 }],
+  [13, { name: "uint64", bits: 64 }],
+  [16, { name: "bfloat16", bits: 16 }],
+  [21, { name: "uint4", bits: 4 }],
+  [22, { name: "int4", bits: 4 }],
+]);

@@ -1,0 +1,105 @@
+/* protocol.ts — what page and worker say to each other.
+
+   The page numbers its calls; the worker answers each exactly once, with any number of events
+   before. A worker is told its role first: the engine, or a helper thread of the engine. */
+import type { WireError } from "./errors.js";
+import type { RawTensor } from "./tensor.js";
+import type {
+  EngineInfo,
+  GeneratedToken,
+  GenerateStats,
+  LoadProgress,
+  MemoryUse,
+  Message,
+  ModelFacts,
+  ValueInfo,
+  Variant,
+} from "./types.js";
+
+/** A file that the worker opens itself, or one whose bytes it pulls from the page. */
+export type WireFile = { url: string } | { blob: Blob } | { bytes: number };
+export type WireSource =
+  | { kind: "folder"; base: string; search: string }
+  | { kind: "files"; files: Record<string, WireFile> };
+
+export interface HelperStart {
+  module: WebAssembly.Module;
+  memory: WebAssembly.Memory;
+  index: number;
+  /** Top of the helper's own stack, and its thread-local block; both in the shared heap. */
+  stackTop: number;
+  tls: number;
+}
+
+export interface Started {
+  info: EngineInfo;
+  /** One for each helper thread that the page is to start. */
+  helpers: HelperStart[];
+}
+
+export interface StartOptions {
+  threads: number;
+  /** Bytes; 0: no limit. */
+  memoryBudget: number;
+  wasmBase: string;
+  variant: Variant | undefined;
+}
+
+export interface WireModel {
+  model: number;
+  inputs: ValueInfo[];
+  outputs: ValueInfo[];
+  facts: ModelFacts;
+}
+
+export interface WireGenerate {
+  model: number;
+  /** 0: a session for this call alone. */
+  session: number;
+  prompt?: string;
+  messages?: Message[];
+  tokens?: Uint32Array;
+  maxTokens: number;
+  stop: string[];
+  ignoreEnd: boolean;
+  margins: boolean;
+}
+
+/** Operations by name: arguments and result. */
+export interface Operations {
+  start: [StartOptions, Started];
+  memory: [null, MemoryUse];
+  load: [{ source: WireSource; graph: string | undefined; graphOnly: boolean; exact: boolean }, WireModel];
+  disposeModel: [{ model: number }, null];
+  run: [{ model: number; inputs: RawTensor[] }, RawTensor[]];
+  parseTensor: [{ bytes: Uint8Array<ArrayBuffer> }, RawTensor];
+  tokenize: [{ model: number; text: string; special: boolean }, Uint32Array];
+  detokenize: [{ model: number; ids: Uint32Array; special: boolean }, string];
+  formatChat: [{ model: number; messages: Message[] }, string];
+  createSession: [{ model: number; context: number }, { session: number }];
+  sessionLength: [{ session: number }, number];
+  truncateSession: [{ session: number; length: number }, null];
+  disposeSession: [{ session: number }, null];
+  generate: [WireGenerate, GenerateStats];
+}
+export type Operation = keyof Operations;
+
+export type ToWorker =
+  | { type: "engine" }
+  | ({ type: "helper" } & HelperStart)
+  | { type: "call"; id: number; op: Operation; args: unknown }
+  | { type: "abort"; id: number }
+  | { type: "chunk"; pull: number; bytes: Uint8Array<ArrayBuffer> };
+
+export type CallEvent =
+  | { progress: LoadProgress }
+  | { tokens: GeneratedToken[] }
+  | { pull: number; file: string; offset: number; length: number };
+
+export type FromWorker =
+  | { type: "result"; id: number; value: unknown }
+  | { type: "failure"; id: number; error: WireError }
+  | { type: "event"; id: number; event: CallEvent }
+  | { type: "ready" }
+  | { type: "log"; line: string }
+  | { type: "died"; message: string };

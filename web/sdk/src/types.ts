@@ -1,0 +1,164 @@
+/* types.ts — the public types: tensors, what a model is, options and results. */
+
+/** numpy's names for ONNX's element types. Elements of 4 bits are two a byte, the first low. */
+export type TensorType =
+  | "float32"
+  | "uint8"
+  | "int8"
+  | "uint16"
+  | "int16"
+  | "int32"
+  | "int64"
+  | "bool"
+  | "float16"
+  | "float64"
+  | "uint32"
+  | "uint64"
+  | "bfloat16"
+  | "uint4"
+  | "int4";
+
+/** float16 and bfloat16 are the bits of each element; bool is a byte, 0 or 1. */
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** A dense row-major array. */
+export interface Tensor {
+  /** Left out: the type that the array's class names (Float32Array: float32). */
+  type?: TensorType;
+  shape: readonly number[];
+  data: TensorData;
+}
+
+/** A tensor that came out of the engine: its type is always said. */
+export interface NamedTensor extends Tensor {
+  name: string;
+  type: TensorType;
+  shape: number[];
+}
+
+/** An input or output as the graph declares it. */
+export interface ValueInfo {
+  name: string;
+  type: TensorType | "undefined" | "string";
+  /** A number, a symbolic dimension's name, or "" for an unnamed one; undefined: the graph does not say. */
+  shape: (number | string)[] | undefined;
+}
+
+export interface ModelFacts {
+  /** Elements of all weights, and their bytes as stored. */
+  parameters: number;
+  weightsBytes: number;
+  /** Has token input, logits and a key-value cache, so generate() works. */
+  languageModel: boolean;
+  vocabulary: number;
+  /** Most tokens that the configuration allows; 0: it does not say. */
+  context: number;
+}
+
+export type Variant = "plain" | "relaxed" | "threads" | "relaxed-threads";
+
+export interface EngineOptions {
+  /** Threads that compute; by default the cores that the browser reports, at most 8. One without
+      cross-origin isolation. */
+  threads?: number;
+  /** Most bytes that the engine may hold at once; by default what the browser grants. */
+  memoryBudget?: number;
+  /** Folder of the .wasm files; by default where this module lies. */
+  wasmBase?: string | URL;
+  /** Which build of the engine; by default the fastest that this page may run. */
+  variant?: Variant;
+  signal?: AbortSignal;
+}
+
+/** What the engine runs on, for showing to people. */
+export interface EngineInfo {
+  version: string;
+  backend: "wasm";
+  variant: Variant;
+  threads: number;
+  /** Most bytes that the browser lets the engine grow to; undefined: no maximum was agreed. */
+  maximumBytes: number | undefined;
+}
+
+export type FileSource = string | URL | Blob | ArrayBuffer | ArrayBufferView;
+
+/** A folder's address (or that of one .onnx file), or the files by their names in the folder. */
+export type ModelSource = string | URL | Readonly<Record<string, FileSource>>;
+
+export interface LoadProgress {
+  /** Never falls. */
+  loadedBytes: number;
+  /** Of the files known so far; grows as the engine asks for more. */
+  totalBytes: number;
+  /** The file being fetched, or "" while the engine prepares what it has. */
+  file: string;
+}
+
+export interface LoadOptions {
+  /** The graph's name in the folder: "model.onnx" unless the source names another. */
+  graph?: string;
+  /** Do not look for a configuration and a tokenizer. */
+  graphOnly?: boolean;
+  /** f32 activations in quantised products, whatever a node says. */
+  exact?: boolean;
+  onProgress?: (progress: LoadProgress) => void;
+  signal?: AbortSignal;
+}
+
+export interface Message {
+  role: "system" | "user" | "assistant" | (string & {});
+  content: string;
+}
+
+export interface GenerateOptions {
+  /** One of the three: a text to go on from, a conversation, or token ids. */
+  prompt?: string;
+  messages?: readonly Message[];
+  tokens?: readonly number[] | Uint32Array;
+  /** 256 if not given. */
+  maxTokens?: number;
+  /** Texts that end the reply and are not part of it. */
+  stop?: string | readonly string[];
+  signal?: AbortSignal;
+  /** Go on past end-of-text tokens: for measuring. */
+  ignoreEnd?: boolean;
+  /** Report by how much each token's logit led the next: for measuring; slower. */
+  margins?: boolean;
+}
+
+export interface GeneratedToken {
+  id: number;
+  /** Whole characters only: may be "" while one is incomplete. */
+  text: string;
+  /** With `margins`: the highest logit less the second. */
+  margin?: number;
+}
+
+export interface GenerateStats {
+  finishReason: "stop" | "length";
+  promptTokens: number;
+  tokens: number;
+  /** From the call to the first token, and from there to the last. */
+  prefillMs: number;
+  decodeMs: number;
+  prefillTokensPerSecond: number;
+  decodeTokensPerSecond: number;
+}
+
+export interface MemoryUse {
+  /** Bytes that the engine holds now, and the most it ever held. */
+  live: number;
+  peak: number;
+  /** The wasm heap as the browser has granted it so far; it never shrinks. */
+  heap: number;
+}

@@ -1,0 +1,495 @@
+/* engine.ts — the engine's side of every operation: one context, its models and sessions.
+
+   Invariant: a task is advanced a slice at a time with a turn of the message queue between, so an
+   abort is heard within a slice; several tasks take turns. Models and sessions are known to the
+   page by number, never by pointer; whatever still uses one ends before it is destroyed. */
+import { makeError, type ErrorCode } from "../errors.js";
+import * as layout from "../layout.js";
+import type { Operations, WireModel, WireSource } from "../protocol.js";
+import type { RawTensor } from "../tensor.js";
+import type { EngineInfo, GeneratedToken, GenerateStats, MemoryUse, Message, ModelFacts, ValueInfo } from "../types.js";
+import { fetchFile, Progress } from "./files.js";
+import { Heap, type Scope } from "./heap.js";
+import { Aborted, disposed, type Job } from "./job.js";
+import type { Exports, Loaded } from "./module.js";
+import { nextTurn } from "./queue.js";
+
+const sliceUs = 10_000;
+
+interface Session {
+  pointer: number;
+  model: Model;
+  busy: boolean;
+}
+interface Model {
+  pointer: number;
+  sessions: Set<number>;
+  users: Map<Job, Promise<unknown>>;
+}
+
+const codes = new Map<number, ErrorCode>([
+  [layout.status.invalidArgument, "invalid-argument"],
+  [layout.status.badInput, "bad-input"],
+  [layout.status.unsupported, "unsupported"],
+  [layout.status.outOfMemory, "out-of-memory"],
+  [layout.status.deviceFailed, "device-failed"],
+]);
+
+export class Engine {
+  readonly heap: Heap;
+  readonly #exports: Exports;
+  readonly #loaded: Loaded;
+  #context = 0;
+  #models = new Map<number, Model>();
+  #sessions = new Map<number, Session>();
+  #next = 1;
+
+  constructor(loaded: Loaded, threads: number, memoryBudget: number) {
+    this.#loaded = loaded;
+    this.#exports = loaded.exports;
+    this.heap = new Heap(loaded.memory, loaded.exports);
+    const { heap } = this;
+    heap.scoped((scope) => {
+      const out = scope.alloc(4);
+      if (this.#exports.web_context_create(threads, memoryBudget, out) !== layout.status.ok)
+        throw makeError("out-of-memory", "there is no memory to start the engine");
+      this.#context = heap.u32(out);
+    });
+  }
+
+  get info(): EngineInfo {
+    return {
+      version: this.heap.text(this.#exports.web_version() >>> 0),
+      backend: "wasm",
+      variant: this.#loaded.variant,
+      threads: this.#exports.web_context_threads(this.#context),
+      maximumBytes: this.#loaded.maximumBytes,
+    };
+  }
+
+  memory(): MemoryUse {
+    const { heap } = this;
+    return heap.scoped((scope) => {
+      const out = scope.alloc(layout.memory.size);
+      this.#exports.web_context_memory(this.#context, out);
+      return { live: heap.u64(out + layout.memory.live), peak: heap.u64(out + layout.memory.peak), heap: heap.size };
+    });
+  }
+
+  /* ── Errors, tasks, buffers ── */
+
+  #error(status: number, during: string): Error {
+    if (status === layout.status.cancelled) return new Aborted("aborted");
+    const text = this.heap.text(this.#exports.web_error(this.#context) >>> 0);
+    return makeError(codes.get(status) ?? "engine-died", text || `${during} failed with status ${status}`);
+  }
+  #check(status: number, during: string): void {
+    if (status !== layout.status.ok) throw this.#error(status, during);
+  }
+
+  /** A slice of a task: true when it is done. */
+  #advance(task: number, job: Job, budgetUs: number, during: string): boolean {
+    if (job.stopped) {
+      this.#exports.web_task_cancel(task);
+      this.#exports.web_task_advance(task, 0);
+      job.check();
+    }
+    const status = this.#exports.web_task_advance(task, budgetUs);
+    if (status === layout.status.pending) return false;
+    this.#check(status, during);
+    return true;
+  }
+
+  bufferAlloc(size: number, file: string): number {
+    const pointer = this.#exports.web_buffer_alloc(this.#context, size) >>> 0;
+    if (pointer !== 0) return pointer;
+    const text = this.heap.text(this.#exports.web_error(this.#context) >>> 0);
+    throw makeError("out-of-memory", `${file}: no room for its ${size} bytes${text ? ` (${text})` : ""}`);
+  }
+  bufferFree(pointer: number): void {
+    this.#exports.web_buffer_free(this.#context, pointer);
+  }
+
+  /* ── Models ── */
+
+  #model(id: number): Model {
+    const model = this.#models.get(id);
+    if (!model) throw disposed("model");
+    return model;
+  }
+
+  /** Runs work that uses a model, so that disposing of the model first ends it. */
+  async #using<T>(model: Model, job: Job, work: () => Promise<T>): Promise<T> {
+    const done = work();
+    model.users.set(job, done);
+    try {
+      return await done;
+    } finally {
+      model.users.delete(job);
+    }
+  }
+
+  async load(args: Operations["load"][0], job: Job): Promise<WireModel> {
+    const { heap } = this;
+    const exports = this.#exports;
+    const scope = heap.scope();
+    const progress = new Progress(job.post);
+    let task = 0;
+    try {
+      const out = scope.alloc(4);
+      const flags =
+        (args.graphOnly ? layout.loadFlags.graphOnly : 0) | (args.exact ? layout.loadFlags.exact : 0);
+      const graph = args.graph === undefined ? 0 : scope.text(args.graph).pointer;
+      this.#check(exports.web_load_begin(this.#context, graph, flags, out), "loading");
+      task = heap.u32(out);
+      const want = scope.alloc(layout.want.size);
+      while (!this.#advance(task, job, sliceUs, "loading")) {
+        if (exports.web_task_want(task, want)) await this.#supply(task, want, args.source, progress, job);
+        else await nextTurn();
+      }
+      this.#check(exports.web_model_take(task, out), "loading");
+      const model: Model = { pointer: heap.u32(out), sessions: new Set(), users: new Map() };
+      const id = this.#next++;
+      this.#models.set(id, model);
+      progress.post("");
+      return { model: id, ...this.#describe(model.pointer) };
+    } finally {
+      if (task) exports.web_task_destroy(task);
+      scope.free();
+    }
+  }
+
+  async #supply(task: number, want: number, source: WireSource, progress: Progress, job: Job): Promise<void> {
+    const { heap } = this;
+    const name = heap.text(heap.u32(want + layout.want.file));
+    const least = heap.u64(want + layout.want.leastBytes);
+    const file = await fetchFile(this, source, name, least, progress, job);
+    job.check();
+    if (!file) {
+      this.#check(this.#exports.web_task_supply_missing(task), "loading");
+      return;
+    }
+    this.#check(this.#exports.web_task_supply(task, file.pointer, file.size), "loading");
+  }
+
+  #describe(model: number): { inputs: ValueInfo[]; outputs: ValueInfo[]; facts: ModelFacts } {
+    const { heap } = this;
+    const exports = this.#exports;
+    return heap.scoped((scope) => {
+      const out = scope.alloc(layout.valueInfo.size);
+      const list = (count: number, fill: (model: number, index: number, out: number) => void) =>
+        Array.from({ length: count }, (_, index) => {
+          fill(model, index, out);
+          return this.#valueInfo(out);
+        });
+      const inputs = list(exports.web_model_input_count(model), exports.web_model_input);
+      const outputs = list(exports.web_model_output_count(model), exports.web_model_output);
+      const f = scope.alloc(layout.facts.size);
+      exports.web_model_facts(model, f);
+      const facts: ModelFacts = {
+        parameters: heap.u64(f + layout.facts.parameters),
+        weightsBytes: heap.u64(f + layout.facts.weightsBytes),
+        languageModel: heap.u8(f + layout.facts.languageModel) !== 0,
+        vocabulary: heap.u32(f + layout.facts.vocabulary),
+        context: heap.u32(f + layout.facts.context),
+      };
+      return { inputs, outputs, facts };
+    });
+  }
+
+  #valueInfo(at: number): ValueInfo {
+    const { heap } = this;
+    const { name, type, rank, shape, dimNames } = layout.valueInfo;
+    const number = heap.u32(at + type);
+    const dims = heap.i32(at + rank);
+    return {
+      name: heap.text(heap.u32(at + name)),
+      type: layout.elementTypes.get(number)?.name ?? (number === 8 ? "string" : "undefined"),
+      shape:
+        dims < 0
+          ? undefined
+          : Array.from({ length: dims }, (_, i) => {
+              const value = heap.i64(at + shape + 8 * i);
+              return value >= 0 ? value : heap.text(heap.u32(at + dimNames + 4 * i));
+            }),
+    };
+  }
+
+  async disposeModel({ model: id }: { model: number }): Promise<null> {
+    const model = this.#models.get(id);
+    if (!model) return null;
+    this.#models.delete(id);
+    for (const job of model.users.keys()) job.stop(disposed("model"));
+    await Promise.allSettled(model.users.values());
+    for (const session of [...model.sessions]) this.disposeSession({ session });
+    this.#exports.web_model_destroy(model.pointer);
+    return null;
+  }
+
+  /* ── Running a graph ── */
+
+  run({ model: id, inputs }: Operations["run"][0], job: Job): Promise<RawTensor[]> {
+    const model = this.#model(id);
+    return this.#using(model, job, async () => {
+      const { heap } = this;
+      const exports = this.#exports;
+      const scope = heap.scope();
+      let task = 0;
+      try {
+        const records = scope.alloc(inputs.length * layout.tensor.size);
+        inputs.forEach((input, i) => this.#writeTensor(scope, records + i * layout.tensor.size, input));
+        const out = scope.alloc(Math.max(4, layout.tensor.size));
+        this.#check(exports.web_run_begin(model.pointer, records, inputs.length, out), "run");
+        task = heap.u32(out);
+        while (!this.#advance(task, job, sliceUs, "run")) await nextTurn();
+        const count = exports.web_model_output_count(model.pointer);
+        return Array.from({ length: count }, (_, i) => {
+          this.#check(exports.web_run_output(task, i, out), "run");
+          return this.#readTensor(out);
+        });
+      } finally {
+        if (task) exports.web_task_destroy(task);
+        scope.free();
+      }
+    });
+  }
+
+  parseTensor({ bytes }: Operations["parseTensor"][0]): RawTensor {
+    return this.heap.scoped((scope) => {
+      const out = scope.alloc(layout.tensor.size);
+      const status = this.#exports.web_tensor_parse(this.#context, scope.put(bytes), bytes.length, out);
+      this.#check(status, "reading a tensor");
+      const tensor = this.#readTensor(out);
+      this.#exports.web_tensor_release(this.#context, out);
+      return tensor;
+    });
+  }
+
+  #writeTensor(scope: Scope, at: number, { name, type, shape, bytes }: RawTensor): void {
+    const { heap } = this;
+    const namePointer = scope.text(name).pointer;
+    const data = scope.put(bytes);
+    heap.setU32(at + layout.tensor.name, namePointer);
+    heap.setU32(at + layout.tensor.type, type);
+    heap.setU32(at + layout.tensor.rank, shape.length);
+    shape.forEach((n, i) => heap.setI64(at + layout.tensor.shape + 8 * i, n));
+    heap.setU32(at + layout.tensor.data, data);
+    heap.setI64(at + layout.tensor.bytes, bytes.length);
+  }
+  #readTensor(at: number): RawTensor {
+    const { heap } = this;
+    const rank = heap.u32(at + layout.tensor.rank);
+    const data = heap.u32(at + layout.tensor.data);
+    const size = heap.u64(at + layout.tensor.bytes);
+    const bytes = new Uint8Array(size);
+    bytes.set(heap.bytes.subarray(data, data + size));
+    return {
+      name: heap.text(heap.u32(at + layout.tensor.name)),
+      type: heap.u32(at + layout.tensor.type),
+      shape: Array.from({ length: rank }, (_, i) => heap.i64(at + layout.tensor.shape + 8 * i)),
+      bytes,
+    };
+  }
+
+  /* ── Text ── */
+
+  tokenize({ model, text, special }: Operations["tokenize"][0]): Uint32Array {
+    const { pointer } = this.#model(model);
+    const { heap } = this;
+    return heap.scoped((scope) => {
+      const input = scope.text(text);
+      const count = scope.alloc(4);
+      for (let capacity = input.length + 16; ; capacity = heap.u32(count)) {
+        const ids = scope.alloc(4 * capacity);
+        const status = this.#exports.web_tokenize(pointer, input.pointer, input.length, special ? 1 : 0, ids, capacity, count);
+        this.#check(status, "tokenizing");
+        const length = heap.u32(count);
+        if (length <= capacity) return new Uint32Array(heap.bytes.slice(ids, ids + 4 * length).buffer);
+      }
+    });
+  }
+
+  /** Text whose length the engine says: fetched again when the first room was too small. */
+  #textOut(scope: Scope, room: number, write: (text: number, capacity: number, bytes: number) => number, during: string): string {
+    const { heap } = this;
+    const bytes = scope.alloc(8);
+    for (let capacity = room + 1; ; capacity = heap.u64(bytes) + 1) {
+      const text = scope.alloc(capacity);
+      this.#check(write(text, capacity, bytes), during);
+      const length = heap.u64(bytes);
+      if (length < capacity) return heap.decode(text, text + length);
+    }
+  }
+
+  detokenize({ model, ids, special }: Operations["detokenize"][0]): string {
+    const { pointer } = this.#model(model);
+    return this.heap.scoped((scope) => {
+      const list = scope.words(ids);
+      return this.#textOut(
+        scope,
+        8 * ids.length,
+        (text, capacity, bytes) =>
+          this.#exports.web_detokenize(pointer, list, ids.length, special ? 1 : 0, text, capacity, bytes),
+        "detokenizing",
+      );
+    });
+  }
+
+  formatChat({ model, messages }: { model: number; messages: Message[] }): string {
+    const { pointer } = this.#model(model);
+    return this.heap.scoped((scope) => {
+      const fields = messages.flatMap((m) => [scope.text(m.role).pointer, scope.text(m.content).pointer]);
+      const list = scope.words(fields);
+      return this.#textOut(
+        scope,
+        1024,
+        (text, capacity, bytes) =>
+          this.#exports.web_chat_format(pointer, list, messages.length, text, capacity, bytes),
+        "formatting the conversation",
+      );
+    });
+  }
+
+  /* ── Sessions and generation ── */
+
+  #session(id: number): Session {
+    const session = this.#sessions.get(id);
+    if (!session) throw disposed("session");
+    return session;
+  }
+
+  createSession({ model: id, context }: { model: number; context: number }): { session: number } {
+    const model = this.#model(id);
+    const pointer = this.heap.scoped((scope) => {
+      const out = scope.alloc(4);
+      this.#check(this.#exports.web_session_create(model.pointer, context, out), "creating a session");
+      return this.heap.u32(out);
+    });
+    const session = this.#next++;
+    this.#sessions.set(session, { pointer, model, busy: false });
+    model.sessions.add(session);
+    return { session };
+  }
+
+  sessionLength({ session }: { session: number }): number {
+    return this.#exports.web_session_length(this.#session(session).pointer);
+  }
+
+  truncateSession({ session: id, length }: { session: number; length: number }): null {
+    const session = this.#idle(id);
+    this.#check(this.#exports.web_session_truncate(session.pointer, length), "truncating a session");
+    return null;
+  }
+
+  #idle(id: number): Session {
+    const session = this.#session(id);
+    if (session.busy)
+      throw makeError("invalid-argument", "the session is generating already", "Await or abort the first generation, or use a second session.");
+    return session;
+  }
+
+  async disposeSession({ session: id }: { session: number }): Promise<null> {
+    const session = this.#sessions.get(id);
+    if (!session) return null;
+    this.#sessions.delete(id);
+    session.model.sessions.delete(id);
+    if (session.busy) {
+      const users = [...session.model.users].filter(([job]) => this.#sessionOf.get(job) === session);
+      for (const [job] of users) job.stop(disposed("session"));
+      await Promise.allSettled(users.map(([, done]) => done));
+    }
+    this.#exports.web_session_destroy(session.pointer);
+    return null;
+  }
+
+  #sessionOf = new WeakMap<Job, Session>();
+
+  generate(args: Operations["generate"][0], job: Job): Promise<GenerateStats> {
+    const model = this.#model(args.model);
+    return this.#using(model, job, async () => {
+      const own = args.session === 0;
+      const tokens = this.#promptTokens(args);
+      const id = own ? this.createSession({ model: args.model, context: 0 }).session : args.session;
+      const session = this.#idle(id);
+      session.busy = true;
+      this.#sessionOf.set(job, session);
+      try {
+        return await this.#generateOn(session, tokens, args, job);
+      } finally {
+        session.busy = false;
+        if (own) await this.disposeSession({ session: id });
+      }
+    });
+  }
+
+  #promptTokens({ model, prompt, messages, tokens }: Operations["generate"][0]): Uint32Array {
+    if (tokens) return tokens;
+    // a template spells out the special tokens itself
+    if (messages) return this.tokenize({ model, text: this.formatChat({ model, messages }), special: false });
+    return this.tokenize({ model, text: prompt ?? "", special: true });
+  }
+
+  async #generateOn(session: Session, tokens: Uint32Array, args: Operations["generate"][0], job: Job): Promise<GenerateStats> {
+    const { heap } = this;
+    const exports = this.#exports;
+    const scope = heap.scope();
+    let task = 0;
+    try {
+      const out = scope.alloc(8);
+      const stop = scope.words(args.stop.map((text) => scope.text(text).pointer));
+      const status = exports.web_generate_begin(
+        session.pointer, scope.words(tokens), tokens.length, args.maxTokens, stop, args.stop.length,
+        args.ignoreEnd ? 1 : 0, out,
+      );
+      this.#check(status, "generating");
+      task = heap.u32(out);
+      for (;;) {
+        let done: boolean;
+        try {
+          // with margins one step at a time, since only the newest token's logits are kept
+          done = this.#advance(task, job, args.margins ? 0 : sliceUs, "generating");
+        } finally {
+          this.#postTokens(task, out, args.margins, job); // also those before an abort
+        }
+        if (done) break;
+        await nextTurn();
+      }
+      return this.#stats(task, scope);
+    } finally {
+      if (task) exports.web_task_destroy(task);
+      scope.free();
+    }
+  }
+
+  #postTokens(task: number, out: number, margins: boolean, job: Job): void {
+    const { heap } = this;
+    const tokens: GeneratedToken[] = [];
+    while (this.#exports.web_generate_next(task, out, out + 4))
+      tokens.push({ id: heap.u32(out), text: heap.text(heap.u32(out + 4)) });
+    if (tokens.length === 0) return;
+    if (margins && this.#exports.web_generate_top_two(task, out))
+      tokens[tokens.length - 1]!.margin = heap.f32(out) - heap.f32(out + 4);
+    job.post({ tokens });
+  }
+
+  #stats(task: number, scope: Scope): GenerateStats {
+    const { heap } = this;
+    const at = scope.alloc(layout.stats.size);
+    this.#exports.web_generate_stats(task, at);
+    const promptTokens = heap.u32(at + layout.stats.promptTokens);
+    const tokens = heap.u32(at + layout.stats.tokens);
+    const prefillMs = heap.u64(at + layout.stats.prefillUs) / 1000;
+    const decodeMs = heap.u64(at + layout.stats.decodeUs) / 1000;
+    const finish = heap.u32(at + layout.stats.finish);
+    return {
+      finishReason: finish === layout.finish.length ? "length" : "stop",
+      promptTokens,
+      tokens,
+      prefillMs,
+      decodeMs,
+      prefillTokensPerSecond: prefillMs > 0 ? (1000 * promptTokens) / prefillMs : 0,
+      decodeTokensPerSecond: decodeMs > 0 ? (1000 * (tokens - 1)) / decodeMs : 0,
+    };
+  }
+}
+

@@ -1,0 +1,137 @@
+/* files.ts — a model's files, each streamed chunk by chunk into a buffer of the wasm heap.
+
+   Invariant: of a file at most one chunk lies outside the heap. Only where a server does not say
+   how long a file is (and the graph does not either) is a buffer outgrown and copied. */
+import { makeError } from "../errors.js";
+import type { CallEvent, WireSource } from "../protocol.js";
+import type { Engine } from "./engine.js";
+import type { Job } from "./job.js";
+
+interface Opened {
+  /** undefined: not known before the end. */
+  size: number | undefined;
+  chunks: AsyncIterable<Uint8Array>;
+}
+
+async function* read(stream: ReadableStream<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
+  const reader = stream.getReader(); // not every browser iterates streams
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } catch (error) {
+    throw makeError("network", `${name}: the transfer broke off (${(error as Error).message})`);
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+async function openUrl(url: string, name: string, job: Job): Promise<Opened | undefined> {
+  let response: Response;
+  try {
+    response = await fetch(url, { signal: job.signal });
+  } catch (error) {
+    job.check();
+    throw makeError("network", `${name}: ${url} could not be fetched (${(error as Error).message})`);
+  }
+  const missing = response.status === 404 || response.status === 410;
+  // a server for single-page applications answers with its page for what it does not have
+  const page = response.headers.get("content-type")?.startsWith("text/html") ?? false;
+  if (missing || page) {
+    response.body?.cancel().catch(() => {});
+    return undefined;
+  }
+  if (!response.ok || !response.body)
+    throw makeError("network", `${name}: the server answered ${response.status} for ${url}`);
+  const length = response.headers.get("content-length");
+  const encoded = response.headers.get("content-encoding");
+  const size = length !== null && (encoded === null || encoded === "identity") ? Number(length) : undefined;
+  return { size, chunks: read(response.body, name) };
+}
+
+async function* pull(job: Job, file: string, size: number): AsyncGenerator<Uint8Array> {
+  const chunk = 4 << 20;
+  for (let offset = 0; offset < size; offset += chunk)
+    yield await job.pull(file, offset, Math.min(chunk, size - offset));
+}
+
+async function open(source: WireSource, name: string, job: Job): Promise<Opened | undefined> {
+  if (source.kind === "folder") {
+    const url = new URL(name.split("/").map(encodeURIComponent).join("/"), source.base);
+    if (!url.href.startsWith(source.base))
+      throw makeError("bad-input", `${name}: a model's file must lie in the model's folder`);
+    url.search = source.search;
+    return openUrl(url.href, name, job);
+  }
+  const file = Object.hasOwn(source.files, name) ? source.files[name]! : undefined;
+  if (!file) return undefined;
+  if ("url" in file) return openUrl(file.url, name, job);
+  if ("blob" in file) return { size: file.blob.size, chunks: read(file.blob.stream(), name) };
+  return { size: file.bytes, chunks: pull(job, name, file.bytes) };
+}
+
+export class Progress {
+  #loaded = 0;
+  #total = 0;
+  #last = 0;
+  #post: (event: CallEvent) => void;
+
+  constructor(post: (event: CallEvent) => void) {
+    this.#post = post;
+  }
+  expect(bytes: number): void {
+    this.#total = Math.max(this.#total, this.#loaded + bytes);
+  }
+  add(bytes: number, file: string): void {
+    this.#loaded += bytes;
+    this.#total = Math.max(this.#total, this.#loaded);
+    if (performance.now() - this.#last >= 50) this.post(file);
+  }
+  post(file: string): void {
+    this.#last = performance.now();
+    this.#post({ progress: { loadedBytes: this.#loaded, totalBytes: this.#total, file } });
+  }
+}
+
+/** The whole of a file in a buffer from web_buffer_alloc, or undefined if there is none. */
+export async function fetchFile(
+  engine: Engine,
+  source: WireSource,
+  name: string,
+  leastBytes: number,
+  progress: Progress,
+  job: Job,
+): Promise<{ pointer: number; size: number } | undefined> {
+  const opened = await open(source, name, job);
+  if (!opened) return undefined;
+  let capacity = opened.size ?? Math.max(leastBytes, 1 << 16);
+  if (opened.size !== undefined) progress.expect(opened.size);
+  let pointer = engine.bufferAlloc(capacity, name);
+  let size = 0;
+  try {
+    for await (const chunk of opened.chunks) {
+      job.check();
+      if (size + chunk.length > capacity) {
+        const larger = Math.max(Math.ceil(capacity * 1.5), size + chunk.length);
+        const moved = engine.bufferAlloc(larger, name);
+        engine.heap.bytes.copyWithin(moved, pointer, pointer + size);
+        engine.bufferFree(pointer);
+        pointer = moved;
+        capacity = larger;
+      }
+      engine.heap.bytes.set(chunk, pointer + size);
+      size += chunk.length;
+      progress.add(chunk.length, name);
+    }
+    if (opened.size !== undefined && size < opened.size)
+      throw makeError("network", `${name}: the transfer ended after ${size} of ${opened.size} bytes`);
+    progress.post(name);
+    return { pointer, size };
+  } catch (error) {
+    engine.bufferFree(pointer);
+    job.check(); // an aborted transfer fails with an error of its own: report the abort
+    throw error;
+  }
+}
