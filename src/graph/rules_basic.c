@@ -252,7 +252,7 @@ brink_status infer_matmul_nbits(rule_args *r)
     if (x->rank == 0)
         return rule_fail(r, "input A is a scalar");
     TRY(same_inner(r, x->dims[x->rank - 1], expr_const(r->t, k)));
-    uint64_t packed, scales, blocks = (uint64_t)((k + block - 1) / block);
+    uint64_t packed = 0, scales = 0, blocks = (uint64_t)((k + block - 1) / block);
     uint64_t want = bnb ? ((uint64_t)n * (uint64_t)k + 1) / 2
                         : (uint64_t)n * blocks * (uint64_t)(block * bits / 8);
     uint64_t want_scales = bnb ? ((uint64_t)n * (uint64_t)k + (uint64_t)block - 1) / (uint64_t)block
@@ -264,7 +264,7 @@ brink_status infer_matmul_nbits(rule_args *r)
         return rule_fail(r, "there are %llu scales but %llu blocks", (unsigned long long)scales,
                          (unsigned long long)want_scales);
     const ir_value *z = bnb ? NULL : rule_in(r, 3);
-    uint64_t zeros, row_bytes = (blocks * (uint64_t)bits + 7) / 8;
+    uint64_t zeros = 0, row_bytes = (blocks * (uint64_t)bits + 7) / 8;
     if (z != NULL) {
         uint64_t want_zeros = z->type == BRINK_U8 ? (uint64_t)n * row_bytes : want_scales;
         if (!ir_count(r->g, z, &zeros) || zeros != want_zeros)
