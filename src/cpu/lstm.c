@@ -1,6 +1,7 @@
 /* lstm.c — LSTM: forward, reverse or both.
 
-   Source: ONNX LSTM (gates in the order i, o, f, c). The input's share of the gates is one product
+   Source: ONNX LSTM (gates in the order i, o, f, c); `clip` bounds the gates' sums and not the state,
+   as in onnxruntime. The input's share of the gates is one product
    over all steps; each step then adds the hidden state's share. Bound by memory: R is read every
    step. */
 #include "cpu/cpu.h"
@@ -107,7 +108,7 @@ static void cell(const lstm *l, const activation *act, const float *gates, const
         if (peep != NULL)
             o += peep[n + j] * c[j];
         o = activate(&act[0], clipped(l, o));
-        h[j] = o * activate(&act[2], clipped(l, c[j]));
+        h[j] = o * activate(&act[2], c[j]);
     }
 }
 

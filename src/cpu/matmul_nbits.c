@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { FEW_ROWS = 3, EXACT_RUN = 256 };
+enum { FEW_ROWS = 3, GROUP = 8 }; /* weight rows worked on together */
 
 typedef struct nbits {
     int64_t m, n, k, block, blocks, bits;
@@ -28,6 +28,7 @@ typedef struct nbits {
     float *y;
     int8_t *q;                /* [m, q_row], in the order that the inner loop wants */
     int64_t q_row;
+    float *x_wide; /* [m, q_row]: x in the order for the f32 inner loops */
     float *x_scale, *x_sum;   /* [m, blocks] */
     char *memory;             /* each thread's scales and zeros */
     uint64_t each;
@@ -54,38 +55,59 @@ static float zero_at(const nbits *p, int64_t row, int64_t b)
     return (float)(byte >> (b % per_byte * p->bits) & ((1 << p->bits) - 1));
 }
 
-static void row_scales(const nbits *p, int64_t row, float *scale, float *zero)
+/* Scales and zero points of rows n to n + count as f32, in place where they are. */
+static void group_scales(const nbits *p, int64_t n, int64_t count, float *memory,
+                         const float **scale, const float **zero)
 {
-    const tensor *t = p->scales;
-    int64_t at = row * p->blocks;
-    if (t->type == BRINK_F32)
-        memcpy(scale, (const float *)t->data + at, (size_t)p->blocks * sizeof(float));
-    else
+    int64_t at = n * p->blocks, all = count * p->blocks;
+    float *scales = memory, *zeros = memory + GROUP * p->blocks;
+    if (p->scales->type == BRINK_F32) {
+        *scale = (const float *)p->scales->data + at;
+    } else {
+        for (int64_t i = 0; i < all; i++)
+            scales[i] = scale_at(p, at + i);
+        *scale = scales;
+    }
+    if (p->zeros != NULL && p->zeros->type == BRINK_F32) {
+        *zero = (const float *)p->zeros->data + at;
+        return;
+    }
+    for (int64_t r = 0; r < count; r++)
         for (int64_t b = 0; b < p->blocks; b++)
-            scale[b] = scale_at(p, at + b);
-    if (p->zeros != NULL && p->zeros->type == BRINK_F32)
-        memcpy(zero, (const float *)p->zeros->data + at, (size_t)p->blocks * sizeof(float));
-    else
-        for (int64_t b = 0; b < p->blocks; b++)
-            zero[b] = zero_at(p, row, b);
+            zeros[r * p->blocks + b] = zero_at(p, n + r, b);
+    *zero = zeros;
 }
 
 /* Weights k to k + count of row n, for the f32 product. */
 static void unpack_run(const void *source, int64_t n, int64_t k, int64_t count, float *to)
 {
     const nbits *p = source;
-    int64_t per_byte = 8 / p->bits, mask = (1 << p->bits) - 1;
+    int per_byte = (int)(8 / p->bits), bits = (int)p->bits, mask = (1 << bits) - 1;
     const uint8_t *w = p->w + n * p->blocks * p->block / per_byte;
-    int64_t block = -1;
-    float scale = 0, zero = 0;
-    for (int64_t i = 0; i < count; i++, k++) {
-        int64_t b = p->g_idx != NULL ? tensor_int(p->g_idx, k) : k / p->block;
-        if (b != block) {
-            block = b;
-            scale = scale_at(p, n * p->blocks + b);
-            zero = zero_at(p, n, b);
+    if (p->g_idx != NULL) {
+        for (int64_t i = 0; i < count; i++, k++) {
+            int64_t b = tensor_int(p->g_idx, k);
+            int code = w[k / per_byte] >> (k % per_byte * bits) & mask;
+            to[i] = ((float)code - zero_at(p, n, b)) * scale_at(p, n * p->blocks + b);
         }
-        to[i] = ((float)(w[k / per_byte] >> (k % per_byte * p->bits) & mask) - zero) * scale;
+        return;
+    }
+    for (int64_t b = k / p->block, end = k + count; k < end; b++) {
+        int64_t stop = (b + 1) * p->block < end ? (b + 1) * p->block : end;
+        float scale = scale_at(p, n * p->blocks + b), zero = zero_at(p, n, b), table[16];
+        for (int i = 0; i < 16; i++)
+            table[i] = ((float)i - zero) * scale;
+        if (bits == 8)
+            for (; k < stop; k++)
+                *to++ = ((float)w[k] - zero) * scale;
+        else if (bits == 4 && k % 2 == 0 && stop % 2 == 0)
+            for (; k < stop; k += 2, to += 2) {
+                to[0] = table[w[k / 2] & 15];
+                to[1] = table[w[k / 2] >> 4];
+            }
+        else
+            for (; k < stop; k++)
+                *to++ = table[w[k / per_byte] >> (k % per_byte * bits) & mask];
     }
 }
 
@@ -130,51 +152,57 @@ static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t threa
 static void fast_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     const nbits *p = arg;
-    float *scale = (float *)(void *)(p->memory + thread * p->each), *zero = scale + p->blocks;
-    int64_t row_bytes = p->blocks * p->block * p->bits / 8, at_once = simd()->quant_rows;
-    for (int64_t n = begin; n < end; n++) {
-        row_scales(p, n, scale, zero);
-        for (int64_t m = 0; m < p->m; m += at_once) {
-            quant_dot d = {.blocks = p->blocks,
-                           .block = p->block,
-                           .w = p->w + n * row_bytes,
-                           .scale = scale,
-                           .zero = zero,
-                           .rows = p->m - m < at_once ? p->m - m : at_once,
-                           .x = p->q + m * p->q_row,
-                           .x_row = p->q_row,
-                           .x_scale = p->x_scale + m * p->blocks,
-                           .x_sum = p->x_sum + m * p->blocks,
-                           .y = p->y + m * p->n + n,
-                           .y_row = p->n};
-            if (p->bits == 4)
-                simd()->dot_q4(&d);
-            else
-                simd()->dot_q8(&d);
+    const simd_table *s = simd();
+    int64_t row_bytes = p->blocks * p->block * p->bits / 8;
+    for (int64_t n = begin; n < end; n += GROUP) {
+        quant_dot d = {.blocks = p->blocks,
+                       .block = p->block,
+                       .n = end - n < GROUP ? end - n : GROUP,
+                       .w = p->w + n * row_bytes,
+                       .x_row = p->q_row,
+                       .y_row = p->n};
+        group_scales(p, n, d.n, (float *)(void *)(p->memory + thread * p->each), &d.scale, &d.zero);
+        for (int64_t m = 0; m < p->m; m += s->quant_rows) {
+            d.rows = p->m - m < s->quant_rows ? p->m - m : s->quant_rows;
+            d.x = p->q + m * p->q_row;
+            d.x_scale = p->x_scale + m * p->blocks;
+            d.x_sum = p->x_sum + m * p->blocks;
+            d.y = p->y + m * p->n + n;
+            (p->bits == 4 ? s->dot_q4 : s->dot_q8)(&d);
         }
     }
 }
 
-/* f32 activations, few rows: whole blocks by the inner loop, a cut last block by itself. */
+/* x for the f32 inner loops: rows filled up with zeros; for 4 bits evens before odds. */
+static void arrange(const nbits *p)
+{
+    for (int64_t m = 0; m < p->m; m++) {
+        const float *x = p->x + m * p->k;
+        float *to = p->x_wide + m * p->q_row;
+        memset(to + p->k / 32 * 32, 0, (size_t)(p->q_row - p->k / 32 * 32) * sizeof(float));
+        if (p->bits == 8)
+            memcpy(to, x, (size_t)p->k * sizeof(float));
+        else
+            for (int64_t k = 0; k < p->k; k += 32)
+                for (int64_t i = 0; i < 32 && k + i < p->k; i++)
+                    to[k + i % 2 * 16 + i / 2] = x[k + i];
+    }
+}
+
 static void exact_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     const nbits *p = arg;
-    float *scale = (float *)(void *)(p->memory + thread * p->each), *zero = scale + p->blocks;
-    float rest[EXACT_RUN];
-    int64_t row_bytes = p->blocks * p->block * p->bits / 8, whole = p->k / p->block;
-    for (int64_t n = begin; n < end; n++) {
-        row_scales(p, n, scale, zero);
-        for (int64_t m = 0; m < p->m; m++) {
-            const float *x = p->x + m * p->k;
-            float sum = (p->bits == 4 ? simd()->dot_q4_f32 : simd()->dot_q8_f32)(
-                p->w + n * row_bytes, scale, zero, x, whole, p->block);
-            for (int64_t k = whole * p->block; k < p->k; k += EXACT_RUN) {
-                int64_t count = p->k - k < EXACT_RUN ? p->k - k : EXACT_RUN;
-                unpack_run(p, n, k, count, rest);
-                sum += simd()->dot(x + k, rest, count);
-            }
-            p->y[m * p->n + n] = sum;
-        }
+    int64_t row_bytes = p->blocks * p->block * p->bits / 8;
+    for (int64_t group = begin; group < end; group += GROUP) {
+        const float *scale, *zero;
+        int64_t count = end - group < GROUP ? end - group : GROUP;
+        group_scales(p, group, count, (float *)(void *)(p->memory + thread * p->each), &scale,
+                     &zero);
+        for (int64_t n = group; n < group + count; n++, scale += p->blocks, zero += p->blocks)
+            for (int64_t m = 0; m < p->m; m++)
+                p->y[m * p->n + n] = (p->bits == 4 ? simd()->dot_q4_f32 : simd()->dot_q8_f32)(
+                    p->w + n * row_bytes, scale, zero, p->x_wide + m * p->q_row, p->blocks,
+                    p->block);
     }
 }
 
@@ -231,6 +259,15 @@ static uint64_t rounded(uint64_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
+/* Weight rows a piece, in whole groups: enough work to be worth a claim (`speed` products an
+   operation), and no more than an eighth of a thread's share, so that the threads end together. */
+static int64_t row_grain(const nbits *p, int64_t speed, uint64_t threads)
+{
+    int64_t grain = grain_for(p->k * p->m / speed), share = p->n / (8 * (int64_t)threads);
+    grain = grain > share ? grain : share;
+    return (grain + GROUP - 1) / GROUP * GROUP;
+}
+
 brink_status cpu_matmul_nbits(const kernel_args *a)
 {
     nbits p = {.k = onnx_int(a->node, ATTR_K, 0),
@@ -257,18 +294,21 @@ brink_status cpu_matmul_nbits(const kernel_args *a)
     uint64_t threads = thread_pool_size(pool);
     bool exact = a->exact || onnx_int(a->node, ATTR_accuracy_level, 0) == 1 || p.g_idx != NULL ||
                  p.bits == 2;
-    p.each = rounded((uint64_t)p.blocks * 2 * sizeof(float));
+    p.each = rounded((uint64_t)(GROUP * p.blocks) * 2 * sizeof(float));
+    p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
     if (exact && (p.m > FEW_ROWS || p.g_idx != NULL || p.bits == 2)) {
         product f = {.m = p.m, .n = p.n, .k = p.k, .x = p.x, .x_row = p.k, .y = p.y, .y_row = p.n,
                      .run = unpack_run, .source = &p};
         TRY(product_simple(a, &f));
     } else if (exact) {
-        if ((p.memory = kernel_scratch(a, p.each * threads)) == NULL)
+        uint64_t wide = (uint64_t)(p.m * p.q_row) * sizeof(float);
+        if ((p.memory = kernel_scratch(a, p.each * threads + wide)) == NULL)
             return BRINK_OUT_OF_MEMORY;
-        thread_for(pool, p.n, grain_for(p.k * p.m / 4), exact_range, &p);
+        p.x_wide = (float *)(void *)(p.memory + p.each * threads);
+        arrange(&p);
+        thread_for(pool, p.n, row_grain(&p, 4, threads), exact_range, &p);
     } else {
         uint64_t count = (uint64_t)(p.m * p.blocks), sums = rounded(count * sizeof(float));
-        p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
         uint64_t values = (uint64_t)(p.m * p.q_row);
         if ((p.memory = kernel_scratch(a, p.each * threads + 2 * sums + values)) == NULL)
             return BRINK_OUT_OF_MEMORY;
@@ -277,7 +317,7 @@ brink_status cpu_matmul_nbits(const kernel_args *a)
         p.x_sum = (float *)(void *)(at + sums);
         p.q = (int8_t *)(at + 2 * sums);
         thread_for(pool, p.m, grain_for(p.k), quantize_range, &p);
-        thread_for(pool, p.n, grain_for(p.k * p.m / 16), fast_range, &p);
+        thread_for(pool, p.n, row_grain(&p, 16, threads), fast_range, &p);
     }
     add_bias(&p);
     return BRINK_OK;

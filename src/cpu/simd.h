@@ -9,18 +9,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A weight row against rows of quantised activations. */
+/* Rows of block-quantised weights against rows of quantised activations. */
 typedef struct quant_dot {
-    int64_t blocks, block; /* how many, elements of each */
-    const uint8_t *w;      /* [blocks, block * bits / 8] */
-    const float *scale;    /* [blocks]                   */
-    const float *zero;     /* [blocks]                   */
-    int64_t rows;
-    const int8_t *x;      /* [rows, x_row]: the block's elements, zeros up to a whole chunk */
-    int64_t x_row;        /* a multiple of 2 * q4_chunk or q8_chunk */
-    const float *x_scale; /* [rows, blocks]         */
-    const float *x_sum;   /* [rows, blocks]: the sum of a block's integers times its scale */
-    float *y;
+    int64_t blocks, block; /* of a row: how many, elements of each (a power of two, at least 16) */
+    int64_t n;             /* weight rows                                   */
+    const uint8_t *w;      /* [n, blocks * block * bits / 8]                */
+    const float *scale;    /* [n, blocks]                                   */
+    const float *zero;     /* [n, blocks]                                   */
+    int64_t rows;          /* of x, at most quant_rows                      */
+    const int8_t *x;       /* [rows, x_row], zeros after the last element   */
+    int64_t x_row;         /* a multiple of 2 * q4_chunk and of q8_chunk    */
+    const float *x_scale;  /* [rows, blocks]                                */
+    const float *x_sum;    /* [rows, blocks]: the sum of a block's integers times its scale */
+    float *y;              /* y[r * y_row + i] for row r of x, row i of w   */
     int64_t y_row;
 } quant_dot;
 
@@ -68,14 +69,14 @@ typedef struct simd_table {
     /* Quantises x to round(x / scale) with scale = max|x| / 127; returns scale. */
     float (*quantize)(int8_t *to, const float *x, int64_t n);
 
-    /* y[r] = Σ over blocks of scale[b] * (x_scale[r][b] * (w · x) − zero[b] * x_sum[r][b]) for
-       `rows` rows of x, at most quant_rows. 4 bits: w is nibbles, low first, and each 2 * q4_chunk
-       elements of x have the even ones before the odd ones. */
+    /* y = Σ over blocks of scale * (x_scale * (w · x) − zero * x_sum). 4 bits: w is nibbles, low
+       first, and each 2 * q4_chunk elements of x have the even ones before the odd ones. */
     int32_t quant_rows, q4_chunk, q8_chunk;
     void (*dot_q4)(const quant_dot *d);
     void (*dot_q8)(const quant_dot *d);
 
-    /* Σ x[i] * (w[i] − zero[b]) * scale[b], the activations in f32 and in their own order. */
+    /* Σ x[i] * (w[i] − zero[b]) * scale[b], the activations in f32; for 4 bits each 32 of x have
+       the even ones before the odd ones, with zeros after the last element. */
     float (*dot_q4_f32)(const uint8_t *w, const float *scale, const float *zero, const float *x,
                         int64_t blocks, int64_t block);
     float (*dot_q8_f32)(const uint8_t *w, const float *scale, const float *zero, const float *x,

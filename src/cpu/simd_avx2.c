@@ -31,131 +31,164 @@ static inline float v_sum(vf a)
     return _mm_cvtss_f32(_mm_add_ss(h, _mm_movehdup_ps(h)));
 }
 
+/* The first n lanes are on. */
+static inline __m256i first_lanes(int64_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+static inline vf v_load_some(const float *p, int64_t n, vf rest)
+{
+    __m256i mask = first_lanes(n);
+    return (vf)_mm256_blendv_ps((__m256)rest, _mm256_maskload_ps(p, mask), (__m256)mask);
+}
+static inline void v_store_part(float *p, vf v, int64_t n)
+{
+    _mm256_maskstore_ps(p, first_lanes(n), (__m256)v);
+}
+
 #include "cpu/simd_vector.h"
+
+static inline vf load_some(const float *p, int64_t left)
+{
+    if (left >= LANES)
+        return v_load(p);
+    return (vf)_mm256_maskload_ps(p, first_lanes(left));
+}
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)
 {
     vf top = {0};
     for (int64_t i = 0; i < n; i += LANES)
-        top = v_max(v_abs(v_load_part(x + i, n - i < LANES ? n - i : LANES, 0)), top);
+        top = v_max(v_abs(load_some(x + i, n - i)), top);
     float most = top_row((const float *)&top, LANES);
     vf inverse = v_set(most > 0 ? 127 / most : 0);
     for (int64_t i = 0; i < n; i += LANES) {
         int64_t count = n - i < LANES ? n - i : LANES;
-        __m256i q = _mm256_cvtps_epi32((__m256)(v_load_part(x + i, count, 0) * inverse));
+        __m256i q = _mm256_cvtps_epi32((__m256)(load_some(x + i, n - i) * inverse));
         __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
         __m128i bytes = _mm_packs_epi16(words, words);
-        memcpy(to + i, &bytes, (size_t)count);
+        if (count == LANES)
+            _mm_storel_epi64((__m128i *)(void *)(to + i), bytes);
+        else
+            memcpy(to + i, &bytes, (size_t)count);
     }
     return most / 127;
 }
 
 enum { CHUNK = 32, ROWS = 4 };
 
-static inline void zero_part(const quant_dot *d, int rows, vf *sum)
+static inline __m256i load_chunk(const uint8_t *w, int64_t left)
 {
-    for (int r = 0; r < rows; r++)
-        sum[r] = (vf){0};
-    for (int64_t b = 0; b < d->blocks; b += LANES) {
-        int64_t n = d->blocks - b < LANES ? d->blocks - b : LANES;
-        vf zero = -(v_load_part(d->scale + b, n, 0) * v_load_part(d->zero + b, n, 0));
-        for (int r = 0; r < rows; r++)
-            sum[r] = v_fma(zero, v_load_part(d->x_sum + r * d->blocks + b, n, 0), sum[r]);
-    }
-}
-
-/* The scales of blocks b on, one for each lane's block; `wide` lanes a block. */
-static inline vf spread(const float *scale, int64_t left, int wide)
-{
-    if (wide >= LANES || left == 1)
-        return v_set(*scale);
-    if (wide == 4 || left == 2) {
-        __m256 low = _mm256_set1_ps(scale[0]), high = _mm256_set1_ps(scale[1]);
-        return (vf)(wide == 4 ? _mm256_blend_ps(low, high, 0xF0) : _mm256_blend_ps(low, high, 0x0C));
-    }
-    float four[4] = {scale[0], scale[1], scale[2], left > 3 ? scale[3] : 0};
-    __m128 v = _mm_loadu_ps(four);
-    return (vf)_mm256_set_m128(_mm_unpackhi_ps(v, v), _mm_unpacklo_ps(v, v));
-}
-
-static inline __m256i load_bytes(const void *from, int64_t left)
-{
-    __m256i v = _mm256_setzero_si256();
     if (left >= CHUNK)
-        return _mm256_loadu_si256((const __m256i *)from);
-    memcpy(&v, from, (size_t)left);
-    return v;
+        return _mm256_loadu_si256((const __m256i *)(const void *)w);
+    return _mm256_maskload_epi32((const int *)(const void *)w, first_lanes(left / 4));
 }
 
-static inline __attribute__((always_inline)) void q4_rows(const quant_dot *d, int rows, int wide)
+/* One row of w. Eight blocks' scales are multiplied at a time; `lane` counts the elements before
+   each lane's four bytes, which says whose block's scale it takes. */
+static inline __attribute__((always_inline)) void
+q4_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
+       int rows, int shift)
 {
     const __m256i low = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
-    int64_t bytes = d->blocks * d->block / 2;
-    vf sum[ROWS];
-    zero_part(d, rows, sum);
-    for (int64_t at = 0; at < bytes; at += CHUNK) {
-        int64_t b = 2 * at / d->block, left = d->blocks - b;
-        __m256i w = load_bytes(d->w + at, bytes - at);
-        __m256i high = _mm256_and_si256(_mm256_srli_epi16(w, 4), low);
-        vf scale = spread(d->scale + b, left, wide);
-        w = _mm256_and_si256(w, low);
+    const __m256i first = _mm256_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56);
+    const __m128i by = _mm_cvtsi32_si128(shift);
+    int64_t blocks = d->blocks, total = blocks << shift;
+    vf sum[ROWS], x_scale[ROWS];
+    for (int r = 0; r < rows; r++)
+        sum[r] = (vf){0};
+    for (int64_t b = 0; b < blocks; b += LANES) {
+        vf s = load_some(scale + b, blocks - b), z = -s * load_some(zero + b, blocks - b);
         for (int r = 0; r < rows; r++) {
-            const int8_t *x = d->x + r * d->x_row + 2 * at;
-            __m256i even = _mm256_loadu_si256((const __m256i *)(const void *)x);
-            __m256i odd = _mm256_loadu_si256((const __m256i *)(const void *)(x + CHUNK));
-            __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(w, even),
-                                             _mm256_maddubs_epi16(high, odd));
-            vf product = (vf)_mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, ones));
-            sum[r] = v_fma(product, scale * spread(d->x_scale + r * d->blocks + b, left, wide),
-                           sum[r]);
+            int64_t at = r * blocks + b;
+            sum[r] = v_fma(z, load_some(d->x_sum + at, blocks - b), sum[r]);
+            x_scale[r] = s * load_some(d->x_scale + at, blocks - b);
+        }
+        int64_t end = (b + LANES) << shift;
+        end = end < total ? end : total;
+        __m256i lane = first;
+        for (int64_t i = b << shift; i < end; i += 2 * CHUNK) {
+            __m256i v = load_chunk(w + i / 2, (total - i) / 2);
+            __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
+            __m256i whose = _mm256_srl_epi32(lane, by);
+            lane = _mm256_add_epi32(lane, _mm256_set1_epi32(2 * CHUNK));
+            v = _mm256_and_si256(v, low);
+            for (int r = 0; r < rows; r++) {
+                const int8_t *x = d->x + r * d->x_row + i;
+                __m256i even = _mm256_loadu_si256((const __m256i *)(const void *)x);
+                __m256i odd = _mm256_loadu_si256((const __m256i *)(const void *)(x + CHUNK));
+                __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(v, even),
+                                                 _mm256_maddubs_epi16(high, odd));
+                vf product = (vf)_mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, ones));
+                sum[r] = v_fma(product, (vf)_mm256_permutevar8x32_ps((__m256)x_scale[r], whose),
+                               sum[r]);
+            }
         }
     }
     for (int r = 0; r < rows; r++)
-        d->y[r * d->y_row] = v_sum(sum[r]);
+        y[r * d->y_row] = v_sum(sum[r]);
 }
 
-static inline __attribute__((always_inline)) void q8_rows(const quant_dot *d, int rows, int wide)
+static inline __attribute__((always_inline)) void
+q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
+       int rows, int shift)
 {
-    int64_t bytes = d->blocks * d->block;
     vf sum[ROWS];
-    zero_part(d, rows, sum);
-    for (int64_t at = 0; at < bytes; at += 16) {
-        int64_t b = at / d->block;
-        __m256i w = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(d->w + at)));
+    float rest[ROWS] = {0};
+    for (int r = 0; r < rows; r++)
+        sum[r] = (vf){0};
+    for (int64_t b = 0; b < d->blocks; b++) {
+        __m256i product[ROWS];
+        for (int r = 0; r < rows; r++)
+            product[r] = _mm256_setzero_si256();
+        for (int64_t i = b << shift; i < (b + 1) << shift; i += 16) {
+            __m256i v = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + i)));
+            for (int r = 0; r < rows; r++) {
+                const void *x = d->x + r * d->x_row + i;
+                __m256i u = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x));
+                product[r] = _mm256_add_epi32(product[r], _mm256_madd_epi16(v, u));
+            }
+        }
         for (int r = 0; r < rows; r++) {
-            const int8_t *x = d->x + r * d->x_row + at;
-            __m256i v = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)x));
-            vf product = (vf)_mm256_cvtepi32_ps(_mm256_madd_epi16(w, v));
-            sum[r] = v_fma(product, v_set(d->scale[b] * d->x_scale[r * d->blocks + b]), sum[r]);
+            int64_t at = r * d->blocks + b;
+            sum[r] = v_fma((vf)_mm256_cvtepi32_ps(product[r]), v_set(scale[b] * d->x_scale[at]),
+                           sum[r]);
+            rest[r] += scale[b] * zero[b] * d->x_sum[at];
         }
     }
-    (void)wide;
     for (int r = 0; r < rows; r++)
-        d->y[r * d->y_row] = v_sum(sum[r]);
+        y[r * d->y_row] = v_sum(sum[r]) - rest[r];
 }
 
-#define CASES(function, wide)                                                                      \
+#define ALL_ROWS(function, rows, bits, shift)                                                      \
+    for (int64_t n = 0; n < d->n; n++)                                                             \
+        function(d, d->w + ((n * d->blocks * bits) << shift) / 8, d->scale + n * d->blocks,        \
+                 d->zero + n * d->blocks, d->y + n, rows, shift);
+#define CASES(function, bits, shift)                                                               \
     switch (d->rows) {                                                                             \
-    case 1: function(d, 1, wide); break;                                                           \
-    case 2: function(d, 2, wide); break;                                                           \
-    case 3: function(d, 3, wide); break;                                                           \
-    case 4: function(d, 4, wide); break;                                                           \
+    case 1: ALL_ROWS(function, 1, bits, shift) break;                                              \
+    case 2: ALL_ROWS(function, 2, bits, shift) break;                                              \
+    case 3: ALL_ROWS(function, 3, bits, shift) break;                                              \
+    case 4: ALL_ROWS(function, 4, bits, shift) break;                                              \
     default: break;                                                                                \
     }
 
 static void dot_q4(const quant_dot *d)
 {
-    if (d->block == 16)
-        CASES(q4_rows, 2)
-    else if (d->block == 32)
-        CASES(q4_rows, 4)
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (shift == 5)
+        CASES(q4_row, 4, 5)
     else
-        CASES(q4_rows, 8)
+        CASES(q4_row, 4, shift)
 }
 
 static void dot_q8(const quant_dot *d)
 {
-    CASES(q8_rows, 0)
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (shift == 5)
+        CASES(q8_row, 8, 5)
+    else
+        CASES(q8_row, 8, shift)
 }
 
 /* 16 codes against 16 floats. */
@@ -174,11 +207,21 @@ static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero,
     __m256 total = _mm256_setzero_ps();
     for (int64_t b = 0; b < blocks; b++) {
         __m256 z = _mm256_set1_ps(zero[b]), p = _mm256_setzero_ps(), q = _mm256_setzero_ps();
-        for (int64_t i = 0; i < block; i += 16, w += 8, x += 16) {
-            __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)w);
-            codes_f32(_mm_unpacklo_epi8(_mm_and_si128(bytes, low),
-                                        _mm_and_si128(_mm_srli_epi16(bytes, 4), low)),
-                      z, x, &p, &q);
+        if (block == 16) { /* half a stretch of 32: evens at 0 or 8, odds 16 later */
+            const float *half = x + b / 2 * 32 + b % 2 * 8;
+            __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(w + b * 8));
+            __m128i even = _mm_and_si128(bytes, low);
+            __m128i odd = _mm_and_si128(_mm_srli_epi16(bytes, 4), low);
+            p = _mm256_mul_ps(_mm256_sub_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(even)), z),
+                              _mm256_loadu_ps(half));
+            q = _mm256_mul_ps(_mm256_sub_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(odd)), z),
+                              _mm256_loadu_ps(half + 16));
+        }
+        for (int64_t i = 0; block > 16 && i < block; i += 32) {
+            int64_t at = b * block + i;
+            __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(w + at / 2));
+            codes_f32(_mm_and_si128(bytes, low), z, x + at, &p, &q);
+            codes_f32(_mm_and_si128(_mm_srli_epi16(bytes, 4), low), z, x + at + 16, &p, &q);
         }
         total = _mm256_fmadd_ps(_mm256_add_ps(p, q), _mm256_set1_ps(scale[b]), total);
     }

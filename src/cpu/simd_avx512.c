@@ -30,6 +30,15 @@ static inline float v_sum(vf a)
     return _mm512_reduce_add_ps((__m512)a);
 }
 
+static inline vf v_load_some(const float *p, int64_t n, vf rest)
+{
+    return (vf)_mm512_mask_loadu_ps((__m512)rest, (__mmask16)((1u << n) - 1), p);
+}
+static inline void v_store_part(float *p, vf v, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+
 #include "cpu/simd_vector.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)
@@ -51,104 +60,142 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
 
 enum { CHUNK = 64, ROWS = 4 };
 
-/* Lane i of a chunk's sums belongs to this of the chunk's blocks. */
-static inline __m512i lane_blocks(int64_t block, int64_t per_lane)
+static inline __mmask16 first_lanes(int64_t n)
 {
-    int32_t index[LANES];
-    for (int i = 0; i < LANES; i++)
-        index[i] = (int32_t)(i * per_lane / block);
-    return _mm512_loadu_si512(index);
+    return n >= LANES ? 0xFFFF : (__mmask16)((1u << n) - 1);
 }
 
-/* − Σ scale * zero * x_sum of each row. */
-static inline void zero_part(const quant_dot *d, int rows, __m512 *sum)
+static inline __m512i load_chunk(const uint8_t *w, int64_t left)
 {
+    if (left >= CHUNK)
+        return _mm512_loadu_si512(w);
+    return _mm512_maskz_loadu_epi8(((__mmask64)1 << left) - 1, w);
+}
+
+/* One row of w. Sixteen blocks' scales are multiplied at a time; `lane` counts the elements before
+   each lane's four bytes, which says whose block's scale it takes. */
+static inline __attribute__((always_inline)) void
+quant_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
+          int rows, bool nibbles, int shift)
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    const __m512i ramp =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const int elements = nibbles ? 2 * CHUNK : CHUNK;
+    const __m512i first = _mm512_slli_epi32(ramp, nibbles ? 3 : 2);
+    const __m128i by = _mm_cvtsi32_si128(shift);
+    int64_t blocks = d->blocks, total = blocks << shift;
+    __m512 sum[ROWS], x_scale[ROWS];
     for (int r = 0; r < rows; r++)
         sum[r] = _mm512_setzero_ps();
-    for (int64_t b = 0; b < d->blocks; b += LANES) {
-        int64_t left = d->blocks - b;
-        __mmask16 some = left >= LANES ? 0xFFFF : (__mmask16)((1u << left) - 1);
-        __m512 zero = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, d->scale + b),
-                                    _mm512_maskz_loadu_ps(some, d->zero + b));
-        for (int r = 0; r < rows; r++)
-            sum[r] = _mm512_fnmadd_ps(
-                zero, _mm512_maskz_loadu_ps(some, d->x_sum + r * d->blocks + b), sum[r]);
+    for (int64_t b = 0; b < blocks; b += LANES) {
+        __mmask16 some = first_lanes(blocks - b);
+        __m512 s = _mm512_maskz_loadu_ps(some, scale + b);
+        __m512 z = _mm512_mul_ps(s, _mm512_maskz_loadu_ps(some, zero + b));
+        for (int r = 0; r < rows; r++) {
+            int64_t at = r * blocks + b;
+            sum[r] = _mm512_fnmadd_ps(z, _mm512_maskz_loadu_ps(some, d->x_sum + at), sum[r]);
+            x_scale[r] = _mm512_mul_ps(s, _mm512_maskz_loadu_ps(some, d->x_scale + at));
+        }
+        int64_t end = (b + LANES) << shift;
+        end = end < total ? end : total;
+        __m512i lane = first;
+        for (int64_t i = b << shift; i < end; i += elements) {
+            __m512i v = load_chunk(w + (nibbles ? i / 2 : i), (total - i) >> (nibbles ? 1 : 0));
+            __m512i high = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
+            __m512i whose = _mm512_srl_epi32(lane, by);
+            lane = _mm512_add_epi32(lane, _mm512_set1_epi32(elements));
+            if (nibbles)
+                v = _mm512_and_si512(v, low);
+            for (int r = 0; r < rows; r++) {
+                const int8_t *x = d->x + r * d->x_row + i;
+                __m512i product =
+                    _mm512_dpbusd_epi32(_mm512_setzero_si512(), v, _mm512_loadu_si512(x));
+                if (nibbles)
+                    product = _mm512_dpbusd_epi32(product, high, _mm512_loadu_si512(x + CHUNK));
+                sum[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(product),
+                                         _mm512_permutexvar_ps(whose, x_scale[r]), sum[r]);
+            }
+        }
     }
+    for (int r = 0; r < rows; r++)
+        y[r * d->y_row] = _mm512_reduce_add_ps(sum[r]);
 }
 
 static inline __attribute__((always_inline)) void quant_rows(const quant_dot *d, int rows,
-                                                             bool nibbles)
+                                                             bool nibbles, int shift)
 {
-    const __m512i low = _mm512_set1_epi8(15);
-    int64_t elements = nibbles ? 2 * CHUNK : CHUNK, total = d->blocks * d->block;
-    int64_t bytes = nibbles ? total / 2 : total;
-    int64_t per_chunk = elements / d->block; /* blocks; 0 when a block is longer */
-    __mmask16 some = (__mmask16)((1u << (per_chunk > 1 ? per_chunk : 1)) - 1);
-    __m512i spread = lane_blocks(d->block < elements ? d->block : elements, elements / LANES);
-    __m512 sum[ROWS];
-    zero_part(d, rows, sum);
-    for (int64_t at = 0; at < bytes; at += CHUNK) {
-        int64_t element = nibbles ? 2 * at : at, b = element / d->block;
-        __mmask64 there = bytes - at >= CHUNK ? ~(__mmask64)0 : ((__mmask64)1 << (bytes - at)) - 1;
-        __mmask16 mask = d->blocks - b < per_chunk ? (__mmask16)((1u << (d->blocks - b)) - 1) : some;
-        __m512i w = _mm512_maskz_loadu_epi8(there, d->w + at);
-        __m512 scale = _mm512_permutexvar_ps(spread, _mm512_maskz_loadu_ps(mask, d->scale + b));
-        __m512i high = w;
-        if (nibbles) {
-            high = _mm512_and_si512(_mm512_srli_epi16(w, 4), low);
-            w = _mm512_and_si512(w, low);
-        }
-        for (int r = 0; r < rows; r++) {
-            const int8_t *x = d->x + r * d->x_row + element;
-            __m512i product = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, _mm512_loadu_si512(x));
-            if (nibbles)
-                product = _mm512_dpbusd_epi32(product, high, _mm512_loadu_si512(x + CHUNK));
-            __m512 x_scale = _mm512_permutexvar_ps(
-                spread, _mm512_maskz_loadu_ps(mask, d->x_scale + r * d->blocks + b));
-            sum[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(product), _mm512_mul_ps(scale, x_scale),
-                                     sum[r]);
-        }
-    }
-    for (int r = 0; r < rows; r++)
-        d->y[r * d->y_row] = _mm512_reduce_add_ps(sum[r]);
+    int64_t bytes = (d->blocks << shift) >> (nibbles ? 1 : 0);
+    for (int64_t n = 0; n < d->n; n++)
+        quant_row(d, d->w + n * bytes, d->scale + n * d->blocks, d->zero + n * d->blocks, d->y + n,
+                  rows, nibbles, shift);
 }
 
-#define CASES(nibbles)                                                                             \
+#define CASES(nibbles, shift)                                                                      \
     switch (d->rows) {                                                                             \
-    case 1: quant_rows(d, 1, nibbles); break;                                                      \
-    case 2: quant_rows(d, 2, nibbles); break;                                                      \
-    case 3: quant_rows(d, 3, nibbles); break;                                                      \
-    case 4: quant_rows(d, 4, nibbles); break;                                                      \
+    case 1: quant_rows(d, 1, nibbles, shift); break;                                               \
+    case 2: quant_rows(d, 2, nibbles, shift); break;                                               \
+    case 3: quant_rows(d, 3, nibbles, shift); break;                                               \
+    case 4: quant_rows(d, 4, nibbles, shift); break;                                               \
     default: break;                                                                                \
     }
 
 static void dot_q4(const quant_dot *d)
 {
-    CASES(true)
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (shift == 5)
+        CASES(true, 5)
+    else
+        CASES(true, shift)
 }
 
 static void dot_q8(const quant_dot *d)
 {
-    CASES(false)
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (shift == 5)
+        CASES(false, 5)
+    else
+        CASES(false, shift)
+}
+
+/* A block's sixteen possible weights are a table in a register. */
+static inline __m512 weight_table(float scale, float zero)
+{
+    const __m512 codes = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_mul_ps(_mm512_sub_ps(codes, _mm512_set1_ps(zero)), _mm512_set1_ps(scale));
 }
 
 static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
                         int64_t blocks, int64_t block)
 {
-    const __m128i low = _mm_set1_epi8(15);
-    __m512 total = _mm512_setzero_ps();
-    for (int64_t b = 0; b < blocks; b++) {
-        __m512 z = _mm512_set1_ps(zero[b]), sum = _mm512_setzero_ps();
-        for (int64_t i = 0; i < block; i += 16, w += 8, x += 16) {
-            __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)w);
-            __m128i codes = _mm_unpacklo_epi8(_mm_and_si128(bytes, low),
-                                              _mm_and_si128(_mm_srli_epi16(bytes, 4), low));
-            __m512 q = _mm512_sub_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes)), z);
-            sum = _mm512_fmadd_ps(q, _mm512_loadu_ps(x), sum);
+    __m512 p = _mm512_setzero_ps(), q = _mm512_setzero_ps();
+    if (block == 16) { /* two blocks' codes in a load: lanes 8 to 15 are the second's */
+        for (int64_t b = 0; b < blocks; b += 2, w += 16, x += 32) {
+            bool pair = b + 1 < blocks;
+            __m128i bytes = pair ? _mm_loadu_si128((const __m128i *)(const void *)w)
+                                 : _mm_loadl_epi64((const __m128i *)(const void *)w);
+            __m512i even = _mm512_cvtepu8_epi32(bytes), odd = _mm512_srli_epi32(even, 4);
+            __m512 one = weight_table(scale[b], zero[b]);
+            __m512 two = pair ? weight_table(scale[b + 1], zero[b + 1]) : one;
+            p = _mm512_fmadd_ps(_mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(even, one), 0xFF00,
+                                                           even, two),
+                                _mm512_loadu_ps(x), p);
+            q = _mm512_fmadd_ps(_mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(odd, one), 0xFF00,
+                                                           odd, two),
+                                _mm512_loadu_ps(x + 16), q);
         }
-        total = _mm512_fmadd_ps(sum, _mm512_set1_ps(scale[b]), total);
+        return _mm512_reduce_add_ps(_mm512_add_ps(p, q));
     }
-    return _mm512_reduce_add_ps(total);
+    for (int64_t b = 0; b < blocks; b++) {
+        __m512 table = weight_table(scale[b], zero[b]);
+        for (int64_t i = 0; i < block; i += 32, w += 16, x += 32) {
+            __m512i even = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)w));
+            __m512i odd = _mm512_srli_epi32(even, 4); /* the permutation reads four bits */
+            p = _mm512_fmadd_ps(_mm512_permutexvar_ps(even, table), _mm512_loadu_ps(x), p);
+            q = _mm512_fmadd_ps(_mm512_permutexvar_ps(odd, table), _mm512_loadu_ps(x + 16), q);
+        }
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(p, q));
 }
 
 static float dot_q8_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,

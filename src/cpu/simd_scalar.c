@@ -116,46 +116,57 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
     return scale;
 }
 
-static void dot_quant(const quant_dot *d, bool nibbles)
+/* Where element i lies when every `chunk` even elements stand before their odd neighbours. */
+static int64_t split_order(int64_t i, int64_t chunk)
 {
-    for (int64_t r = 0; r < d->rows; r++) {
-        const int8_t *x = d->x + r * d->x_row;
-        double sum = 0;
-        for (int64_t b = 0; b < d->blocks; b++) {
-            int32_t product = 0;
-            for (int64_t i = b * d->block; i < (b + 1) * d->block; i++) {
-                int64_t at = i / (2 * CHUNK) * 2 * CHUNK + i % 2 * CHUNK + i % (2 * CHUNK) / 2;
-                if (nibbles)
-                    product += (d->w[i / 2] >> (i & 1 ? 4 : 0) & 15) * x[at];
-                else
-                    product += d->w[i] * x[i];
-            }
-            sum += d->scale[b] * (d->x_scale[r * d->blocks + b] * (float)product -
-                                  d->zero[b] * d->x_sum[r * d->blocks + b]);
-        }
-        d->y[r * d->y_row] = (float)sum;
+    return i / (2 * chunk) * 2 * chunk + i % 2 * chunk + i % (2 * chunk) / 2;
+}
+
+static uint8_t nibble(const uint8_t *w, int64_t i)
+{
+    return w[i / 2] >> (i & 1 ? 4 : 0) & 15;
+}
+
+static float dot_quant(const quant_dot *d, int64_t r, int64_t n, bool nibbles)
+{
+    const int8_t *x = d->x + r * d->x_row;
+    const uint8_t *w = d->w + n * d->blocks * d->block / (nibbles ? 2 : 1);
+    double sum = 0;
+    for (int64_t b = 0; b < d->blocks; b++) {
+        int32_t product = 0;
+        for (int64_t i = b * d->block; i < (b + 1) * d->block; i++)
+            product += nibbles ? nibble(w, i) * x[split_order(i, CHUNK)] : w[i] * x[i];
+        int64_t at = r * d->blocks + b, from = n * d->blocks + b;
+        sum += d->scale[from] * (d->x_scale[at] * (float)product - d->zero[from] * d->x_sum[at]);
     }
+    return (float)sum;
+}
+
+static void dot_all(const quant_dot *d, bool nibbles)
+{
+    for (int64_t r = 0; r < d->rows; r++)
+        for (int64_t n = 0; n < d->n; n++)
+            d->y[r * d->y_row + n] = dot_quant(d, r, n, nibbles);
 }
 
 static void dot_q4(const quant_dot *d)
 {
-    dot_quant(d, true);
+    dot_all(d, true);
 }
 
 static void dot_q8(const quant_dot *d)
 {
-    dot_quant(d, false);
+    dot_all(d, false);
 }
 
 static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
                         int64_t blocks, int64_t block)
 {
     double total = 0;
-    for (int64_t b = 0; b < blocks; b++, w += block / 2, x += block) {
+    for (int64_t b = 0; b < blocks; b++) {
         double sum = 0;
-        for (int64_t i = 0; i < block / 2; i++)
-            sum += (double)x[2 * i] * ((float)(w[i] & 15) - zero[b]) +
-                   (double)x[2 * i + 1] * ((float)(w[i] >> 4) - zero[b]);
+        for (int64_t i = b * block; i < (b + 1) * block; i++)
+            sum += (double)x[split_order(i, 16)] * ((float)nibble(w, i) - zero[b]);
         total += sum * scale[b];
     }
     return (float)total;

@@ -2,7 +2,8 @@
 
    A file that includes this has defined LANES, TILE_ROWS (at most 8), TILE_VECTORS, the types vf
    (LANES floats) and vi (LANES int32), and v_fma, v_max, v_min (NaN in the second argument stays),
-   v_sum, v_sqrt. Everything else is the compilers' vector arithmetic.
+   v_sum, v_load_some (n lanes, the others from `rest`) and v_store_part. Everything else is the
+   compilers' vector arithmetic.
 
    exp: 2^n * e^r with r within ln 2 / 2, a polynomial of degree 7 in r; tanh: odd polynomial below
    0.625, else by exp; erf: x P(x²) below 1, else 1 − exp(−x²) Q(1 / (x + 1.5)). The polynomials are
@@ -28,17 +29,10 @@ static inline vf v_set(float f)
     return f - (vf){0};
 }
 
-/* The first n lanes; the rest `fill`. */
+/* The first n lanes, 0 < n < LANES; the rest `fill`. */
 static inline vf v_load_part(const float *p, int64_t n, float fill)
 {
-    vf v = v_set(fill);
-    memcpy(&v, p, (size_t)n * sizeof(float));
-    return v;
-}
-
-static inline void v_store_part(float *p, vf v, int64_t n)
-{
-    memcpy(p, &v, (size_t)n * sizeof(float));
+    return v_load_some(p, n, v_set(fill));
 }
 
 static inline vf v_pick(vi mask, vf yes, vf no)
@@ -148,8 +142,10 @@ static float sum_row(const float *x, int64_t n)
         a += v_load(x + i);
         b += v_load(x + i + LANES);
     }
-    for (; i < n; i += LANES)
-        a += v_load_part(x + i, n - i < LANES ? n - i : LANES, 0);
+    for (; i + LANES <= n; i += LANES)
+        a += v_load(x + i);
+    if (i < n)
+        b += v_load_part(x + i, n - i, 0);
     return v_sum(a + b);
 }
 
@@ -163,7 +159,7 @@ static float squares_row(const float *x, float mean, int64_t n)
         b = v_fma(q, q, b);
     }
     for (; i < n; i += LANES) {
-        vf p = v_load_part(x + i, n - i < LANES ? n - i : LANES, mean) - m;
+        vf p = (n - i < LANES ? v_load_part(x + i, n - i, mean) : v_load(x + i)) - m;
         a = v_fma(p, p, a);
     }
     return v_sum(a + b);

@@ -34,6 +34,18 @@ static inline float v_sum(vf a)
     return (a[0] + a[1]) + (a[2] + a[3]);
 }
 
+static inline vf v_load_some(const float *p, int64_t n, vf rest)
+{
+    for (int64_t i = 0; i < n; i++)
+        rest[i] = p[i];
+    return rest;
+}
+static inline void v_store_part(float *p, vf v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        p[i] = v[i];
+}
+
 #include "cpu/simd_vector.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)
@@ -50,28 +62,19 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
     vf inverse = v_set(most > 0 ? 127 / most : 0);
     for (i = 0; i < n; i += LANES) {
         int64_t count = n - i < LANES ? n - i : LANES;
-        v128_t v = wasm_f32x4_nearest((v128_t)(v_load_part(x + i, count, 0) * inverse));
+        v128_t v = wasm_f32x4_nearest((v128_t)((count == LANES ? v_load(x + i) : v_load_part(x + i, count, 0)) * inverse));
         v = wasm_i32x4_trunc_sat_f32x4(v);
         v = wasm_i16x8_narrow_i32x4(v, v);
         v = wasm_i8x16_narrow_i16x8(v, v);
-        memcpy(to + i, &v, (size_t)count);
+        if (count == LANES)
+            wasm_v128_store32_lane(to + i, v, 0);
+        else
+            memcpy(to + i, &v, (size_t)count);
     }
     return most / 127;
 }
 
 enum { CHUNK = 16, ROWS = 4 };
-
-static inline void zero_part(const quant_dot *d, int rows, vf *sum)
-{
-    for (int r = 0; r < rows; r++)
-        sum[r] = (vf){0};
-    for (int64_t b = 0; b < d->blocks; b += LANES) {
-        int64_t n = d->blocks - b < LANES ? d->blocks - b : LANES;
-        vf zero = -(v_load_part(d->scale + b, n, 0) * v_load_part(d->zero + b, n, 0));
-        for (int r = 0; r < rows; r++)
-            sum[r] = v_fma(zero, v_load_part(d->x_sum + r * d->blocks + b, n, 0), sum[r]);
-    }
-}
 
 /* Σ of 16 low nibbles times even and 16 high times odd elements, four bytes a lane. */
 static inline v128_t q4_product(v128_t low, v128_t high, v128_t even, v128_t odd)
@@ -91,78 +94,109 @@ static inline v128_t q4_product(v128_t low, v128_t high, v128_t even, v128_t odd
 #endif
 }
 
-static inline __attribute__((always_inline)) void q4_rows(const quant_dot *d, int rows, bool half)
+/* One row of w; a lane is four bytes, so with blocks of 16 lanes 2 and 3 are the next block's. */
+static inline __attribute__((always_inline)) void
+q4_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
+       int rows, int shift)
 {
     const v128_t mask = wasm_i8x16_splat(15);
-    int64_t bytes = d->blocks * d->block / 2;
     vf sum[ROWS];
-    zero_part(d, rows, sum);
-    for (int64_t at = 0; at < bytes; at += CHUNK) {
-        int64_t b = 2 * at / d->block;
-        bool pair = half && b + 1 < d->blocks;
-        v128_t w = wasm_i64x2_splat(0);
-        if (!half || pair)
-            w = wasm_v128_load(d->w + at);
-        else
-            memcpy(&w, d->w + at, 8);
-        v128_t low = wasm_v128_and(w, mask), high = wasm_u8x16_shr(w, 4);
+    float rest[ROWS] = {0};
+    for (int r = 0; r < rows; r++)
+        sum[r] = (vf){0};
+    for (int64_t b = 0; b < d->blocks; b += shift == 4 ? 2 : 1) {
+        bool pair = shift == 4 && b + 1 < d->blocks;
+        for (int64_t i = b << shift; i < (b + 1) << shift; i += 2 * CHUNK) {
+            v128_t v;
+            if (shift == 4 && !pair)
+                v = wasm_v128_load64_zero(w + i / 2);
+            else
+                v = wasm_v128_load(w + i / 2);
+            v128_t low = wasm_v128_and(v, mask), high = wasm_u8x16_shr(v, 4);
+            for (int r = 0; r < rows; r++) {
+                const int8_t *x = d->x + r * d->x_row + i;
+                const float *x_scale = d->x_scale + r * d->blocks + b;
+                vf product = (vf)wasm_f32x4_convert_i32x4(
+                    q4_product(low, high, wasm_v128_load(x), wasm_v128_load(x + CHUNK)));
+                vf s = v_set(scale[b] * x_scale[0]);
+                if (pair)
+                    s[2] = s[3] = scale[b + 1] * x_scale[1];
+                sum[r] = v_fma(product, s, sum[r]);
+            }
+        }
         for (int r = 0; r < rows; r++) {
-            const int8_t *x = d->x + r * d->x_row + 2 * at;
-            const float *x_scale = d->x_scale + r * d->blocks + b;
-            vf product = (vf)wasm_f32x4_convert_i32x4(
-                q4_product(low, high, wasm_v128_load(x), wasm_v128_load(x + CHUNK)));
-            vf scale = v_set(d->scale[b] * x_scale[0]);
+            int64_t at = r * d->blocks + b;
+            rest[r] += scale[b] * zero[b] * d->x_sum[at];
             if (pair)
-                scale[2] = scale[3] = d->scale[b + 1] * x_scale[1];
-            sum[r] = v_fma(product, scale, sum[r]);
+                rest[r] += scale[b + 1] * zero[b + 1] * d->x_sum[at + 1];
         }
     }
     for (int r = 0; r < rows; r++)
-        d->y[r * d->y_row] = v_sum(sum[r]);
+        y[r * d->y_row] = v_sum(sum[r]) - rest[r];
 }
 
-static inline __attribute__((always_inline)) void q8_rows(const quant_dot *d, int rows)
+static inline __attribute__((always_inline)) void
+q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
+       int rows, int shift)
 {
-    int64_t bytes = d->blocks * d->block;
     vf sum[ROWS];
-    zero_part(d, rows, sum);
-    for (int64_t at = 0; at < bytes; at += 16) {
-        int64_t b = at / d->block;
-        v128_t w = wasm_v128_load(d->w + at);
-        v128_t w0 = wasm_u16x8_extend_low_u8x16(w), w1 = wasm_u16x8_extend_high_u8x16(w);
+    float rest[ROWS] = {0};
+    for (int r = 0; r < rows; r++)
+        sum[r] = (vf){0};
+    for (int64_t b = 0; b < d->blocks; b++) {
+        v128_t product[ROWS];
+        for (int r = 0; r < rows; r++)
+            product[r] = wasm_i32x4_splat(0);
+        for (int64_t i = b << shift; i < (b + 1) << shift; i += 16) {
+            v128_t v = wasm_v128_load(w + i);
+            v128_t low = wasm_u16x8_extend_low_u8x16(v), high = wasm_u16x8_extend_high_u8x16(v);
+            for (int r = 0; r < rows; r++) {
+                v128_t x = wasm_v128_load(d->x + r * d->x_row + i);
+                v128_t p = wasm_i32x4_dot_i16x8(low, wasm_i16x8_extend_low_i8x16(x));
+                v128_t q = wasm_i32x4_dot_i16x8(high, wasm_i16x8_extend_high_i8x16(x));
+                product[r] = wasm_i32x4_add(product[r], wasm_i32x4_add(p, q));
+            }
+        }
         for (int r = 0; r < rows; r++) {
-            v128_t x = wasm_v128_load(d->x + r * d->x_row + at);
-            v128_t product =
-                wasm_i32x4_add(wasm_i32x4_dot_i16x8(w0, wasm_i16x8_extend_low_i8x16(x)),
-                               wasm_i32x4_dot_i16x8(w1, wasm_i16x8_extend_high_i8x16(x)));
-            sum[r] = v_fma((vf)wasm_f32x4_convert_i32x4(product),
-                           v_set(d->scale[b] * d->x_scale[r * d->blocks + b]), sum[r]);
+            int64_t at = r * d->blocks + b;
+            sum[r] = v_fma((vf)wasm_f32x4_convert_i32x4(product[r]),
+                           v_set(scale[b] * d->x_scale[at]), sum[r]);
+            rest[r] += scale[b] * zero[b] * d->x_sum[at];
         }
     }
     for (int r = 0; r < rows; r++)
-        d->y[r * d->y_row] = v_sum(sum[r]);
+        y[r * d->y_row] = v_sum(sum[r]) - rest[r];
 }
+
+#define ALL_ROWS(function, rows, bits, shift)                                                      \
+    for (int64_t n = 0; n < d->n; n++)                                                             \
+        function(d, d->w + ((n * d->blocks * bits) << shift) / 8, d->scale + n * d->blocks,        \
+                 d->zero + n * d->blocks, d->y + n, rows, shift);
+#define CASES(function, bits, shift)                                                               \
+    switch (d->rows) {                                                                             \
+    case 1: ALL_ROWS(function, 1, bits, shift) break;                                              \
+    case 2: ALL_ROWS(function, 2, bits, shift) break;                                              \
+    case 3: ALL_ROWS(function, 3, bits, shift) break;                                              \
+    case 4: ALL_ROWS(function, 4, bits, shift) break;                                              \
+    default: break;                                                                                \
+    }
 
 static void dot_q4(const quant_dot *d)
 {
-    switch (d->block == 16 ? 0 : d->rows) {
-    case 1: q4_rows(d, 1, false); break;
-    case 2: q4_rows(d, 2, false); break;
-    case 3: q4_rows(d, 3, false); break;
-    case 4: q4_rows(d, 4, false); break;
-    default: q4_rows(d, (int)d->rows, true); break;
-    }
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (shift == 5)
+        CASES(q4_row, 4, 5)
+    else
+        CASES(q4_row, 4, shift)
 }
 
 static void dot_q8(const quant_dot *d)
 {
-    switch (d->rows) {
-    case 1: q8_rows(d, 1); break;
-    case 2: q8_rows(d, 2); break;
-    case 3: q8_rows(d, 3); break;
-    case 4: q8_rows(d, 4); break;
-    default: break;
-    }
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (shift == 5)
+        CASES(q8_row, 8, 5)
+    else
+        CASES(q8_row, 8, shift)
 }
 
 /* 16 codes against 16 floats. */
@@ -179,6 +213,16 @@ static inline vf codes_f32(v128_t codes, vf zero, const float *x, vf sum)
     return v_fma(d - zero, v_load(x + 12), sum);
 }
 
+/* 8 codes, evens or odds of a block of 16. */
+static inline vf half_codes_f32(v128_t codes, vf zero, const float *x, vf sum)
+{
+    v128_t words = wasm_u16x8_extend_low_u8x16(codes);
+    vf a = (vf)wasm_f32x4_convert_i32x4(wasm_u32x4_extend_low_u16x8(words));
+    vf b = (vf)wasm_f32x4_convert_i32x4(wasm_u32x4_extend_high_u16x8(words));
+    sum = v_fma(a - zero, v_load(x), sum);
+    return v_fma(b - zero, v_load(x + 4), sum);
+}
+
 static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
                         int64_t blocks, int64_t block)
 {
@@ -186,12 +230,17 @@ static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero,
     vf total = {0};
     for (int64_t b = 0; b < blocks; b++) {
         vf z = v_set(zero[b]), sum = {0};
-        for (int64_t i = 0; i < block; i += 16, w += 8, x += 16) {
-            v128_t bytes = wasm_v128_load64_zero(w);
-            v128_t low = wasm_v128_and(bytes, mask), high = wasm_u8x16_shr(bytes, 4);
-            sum = codes_f32(wasm_i8x16_shuffle(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
-                                               6, 22, 7, 23),
-                            z, x, sum);
+        if (block == 16) { /* half a stretch of 32: evens at 0 or 8, odds 16 later */
+            const float *half = x + b / 2 * 32 + b % 2 * 8;
+            v128_t bytes = wasm_v128_load64_zero(w + b * 8);
+            sum = half_codes_f32(wasm_v128_and(bytes, mask), z, half, sum);
+            sum = half_codes_f32(wasm_u8x16_shr(bytes, 4), z, half + 16, sum);
+        }
+        for (int64_t i = 0; block > 16 && i < block; i += 32) {
+            int64_t at = b * block + i;
+            v128_t bytes = wasm_v128_load(w + at / 2);
+            sum = codes_f32(wasm_v128_and(bytes, mask), z, x + at, sum);
+            sum = codes_f32(wasm_u8x16_shr(bytes, 4), z, x + at + 16, sum);
         }
         total = v_fma(sum, v_set(scale[b]), total);
     }

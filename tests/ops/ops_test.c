@@ -1,0 +1,308 @@
+/* ops_test.c — every inner loop of every instruction set against the scalar reference.
+
+   Without arguments: compares, each table that this processor can run, over odd, even, empty and
+   large lengths. With --time: also times them, in thread time, so that a busy machine shows less.
+   To add an inner loop: an entry in simd.h, its scalar form, and a line in `compare`. */
+#include "cpu/simd.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MOST = 6000 };
+
+static const simd_table *scalar, *table;
+static int failures, comparisons;
+static bool timing;
+
+static uint32_t random_state = 12345;
+
+static uint32_t random_bits(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    return random_state ^= random_state << 5;
+}
+
+static float random_float(void)
+{
+    return (float)(random_bits() >> 8) / (1 << 23) - 1;
+}
+
+static void fill(float *to, int64_t n, float scale)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = random_float() * scale;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void expect(const char *what, int64_t n, const float *got, const float *want, int64_t count,
+                   float tolerance)
+{
+    comparisons++;
+    for (int64_t i = 0; i < count; i++) {
+        bool same = got[i] == want[i] || (got[i] != got[i] && want[i] != want[i]);
+        if (same || fabsf(got[i] - want[i]) <= tolerance * fmaxf(1, fabsf(want[i])))
+            continue;
+        printf("%s %s, length %lld: element %lld is %.9g, the reference has %.9g\n", table->name,
+               what, (long long)n, (long long)i, (double)got[i], (double)want[i]);
+        failures++;
+        return;
+    }
+}
+
+static const int64_t lengths[] = {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100, 257, 576, 1536, 5000};
+
+static float x[MOST], y[MOST], z[MOST], a[MOST], b[MOST];
+
+typedef void (*row_fn)(float *to, const float *from, int64_t n);
+
+static void compare_rows(void)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+    } rows[] = {{"exp", offsetof(simd_table, exp)},       {"erf", offsetof(simd_table, erf)},
+                {"tanh", offsetof(simd_table, tanh)},     {"sigmoid", offsetof(simd_table, sigmoid)},
+                {"silu", offsetof(simd_table, silu)},     {"gelu", offsetof(simd_table, gelu)},
+                {"gelu_tanh", offsetof(simd_table, gelu_tanh)}};
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        row_fn want = *(const row_fn *)(const void *)((const char *)scalar + rows[r].at);
+        row_fn got = *(const row_fn *)(const void *)((const char *)table + rows[r].at);
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+            fill(x, lengths[i], 12);
+            if (lengths[i] > 16) {
+                x[3] = 1e-6f, x[4] = 88.5f, x[5] = -88.5f, x[6] = NAN, x[7] = -0.0f;
+                x[8] = r == 0 ? INFINITY : 40, x[9] = r == 0 ? -INFINITY : -40;
+            }
+            want(a, x, lengths[i]);
+            got(b, x, lengths[i]);
+            expect(rows[r].name, lengths[i], b, a, lengths[i], 5e-7f);
+        }
+        double start = now(), n = 0;
+        for (; timing && now() - start < 0.05; n += 5000)
+            got(b, x, 5000);
+        if (timing)
+            printf("%-8s %-10s %6.2f ns an element\n", table->name, rows[r].name,
+                   (now() - start) / n * 1e9);
+    }
+}
+
+static void compare_sums(void)
+{
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        int64_t n = lengths[i];
+        float got, want;
+        fill(x, n, 2);
+        fill(y, n, 2);
+        fill(z, n, 2);
+        got = table->sum(x, n), want = scalar->sum(x, n);
+        expect("sum", n, &got, &want, 1, 1e-4f);
+        got = table->squares(x, 0.3f, n), want = scalar->squares(x, 0.3f, n);
+        expect("squares", n, &got, &want, 1, 1e-5f);
+        got = table->top(x, n), want = scalar->top(x, n);
+        expect("top", n, &got, &want, 1, 0);
+        got = table->dot(x, y, n), want = scalar->dot(x, y, n);
+        expect("dot", n, &got, &want, 1, 1e-4f);
+        table->normalize(b, x, 0.2f, 1.7f, y, z, n);
+        scalar->normalize(a, x, 0.2f, 1.7f, y, z, n);
+        expect("normalize", n, b, a, n, 1e-6f);
+        table->softmax(b, x, n, -INFINITY, 0);
+        scalar->softmax(a, x, n, -INFINITY, 0);
+        expect("softmax", n, b, a, n, 1e-6f);
+        memcpy(a, x, sizeof a);
+        memcpy(b, x, sizeof b);
+        got = table->exp_shift(b, n, 2.1f), want = scalar->exp_shift(a, n, 2.1f);
+        expect("exp_shift", n, b, a, n, 1e-6f);
+        expect("exp_shift", n, &got, &want, 1, 1e-5f);
+        memcpy(a, x, sizeof a);
+        memcpy(b, x, sizeof b);
+        table->axpy(b, 0.37f, y, n);
+        scalar->axpy(a, 0.37f, y, n);
+        expect("axpy", n, b, a, n, 1e-6f);
+    }
+    for (int i = 0; i < 20; i++)
+        x[i] = -INFINITY;
+    table->softmax(b, x, 20, -INFINITY, 0);
+    scalar->softmax(a, x, 20, -INFINITY, 0);
+    expect("softmax of -inf", 20, b, a, 20, 0);
+}
+
+static void compare_tiles(void)
+{
+    static float panel[300 * 40];
+    int64_t width = table->tile_columns;
+    for (int64_t k = 0; k < 70; k += 23)
+        for (int64_t rows = 1; rows <= table->tile_rows; rows++)
+            for (int64_t columns = 1; columns <= width; columns += columns < width - 3 ? 3 : 1) {
+                bool add = (rows + columns) % 2 == 0;
+                fill(x, rows * 75, 1);
+                fill(panel, k * (width + 1), 1);
+                fill(a, rows * 50, 1);
+                memcpy(b, a, sizeof b);
+                for (int64_t r = 0; r < rows; r++)
+                    for (int64_t c = 0; c < columns; c++) {
+                        float sum = add ? a[r * 50 + c] : 0;
+                        for (int64_t i = 0; i < k; i++)
+                            sum += x[r * 75 + i] * panel[i * (width + 1) + c];
+                        a[r * 50 + c] = sum;
+                    }
+                table->tile(rows, columns, k, x, 75, panel, width + 1, b, 50, add);
+                expect("tile", k, b, a, rows * 50, 1e-5f);
+            }
+    for (int64_t rows = 1; rows < 10; rows++)
+        for (int64_t d = 1; d < 130; d += 21) {
+            fill(x, rows * d, 1);
+            fill(y, 11 * d, 1);
+            table->dots(rows, 11, d, x, d, y, d, b, 12);
+            scalar->dots(rows, 11, d, x, d, y, d, a, 12);
+            for (int64_t r = 0; r < rows; r++)
+                expect("dots", d, b + r * 12, a + r * 12, 11, 1e-5f);
+        }
+    double start = now(), n = 0;
+    fill(panel, 256 * width, 1);
+    fill(x, table->tile_rows * 256, 1);
+    for (; timing && now() - start < 0.1; n += 100)
+        for (int i = 0; i < 100; i++)
+            table->tile(table->tile_rows, width, 256, x, 256, panel, width, b, width, false);
+    if (timing)
+        printf("%-8s tile %dx%d   %6.1f GFLOP/s\n", table->name, table->tile_rows, (int)width,
+               2e-9 * 256 * (double)width * table->tile_rows * n / (now() - start));
+}
+
+/* Activations in a table's order. */
+static void place(int8_t *to, const int8_t *from, int64_t n, int64_t chunk)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i / (2 * chunk) * 2 * chunk + i % 2 * chunk + i % (2 * chunk) / 2] = from[i];
+}
+
+static void compare_quantised(int64_t block, int64_t blocks, int64_t rows, bool nibbles)
+{
+    enum { N = 5, ROW = 4608 };
+    static int8_t flat[4 * ROW], mine[4 * ROW], theirs[4 * ROW];
+    static float scale[N * ROW / 16], zero[N * ROW / 16], x_scale[4 * ROW / 16], x_sum[4 * ROW / 16];
+    float got[4 * N], want[4 * N];
+    int64_t k = block * blocks, bytes = nibbles ? k / 2 : k;
+    uint8_t *exact = malloc((size_t)(N * bytes)); /* so that a sanitizer sees reading past the end */
+    memset(mine, 0, sizeof mine);
+    memset(theirs, 0, sizeof theirs);
+    for (int64_t i = 0; i < N * bytes; i++)
+        exact[i] = (uint8_t)random_bits();
+    for (int64_t i = 0; i < N * blocks; i++) {
+        scale[i] = random_float() * 0.02f;
+        zero[i] = (random_float() + 1) * (nibbles ? 8 : 128);
+    }
+    for (int64_t i = 0; i < 4 * blocks; i++) {
+        x_scale[i] = random_float() * 0.02f;
+        x_sum[i] = random_float();
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t i = 0; i < k; i++)
+            flat[i] = i % 11 == 0 ? -127 : (int8_t)(random_bits() % 255 - 127);
+        if (nibbles) {
+            place(mine + r * ROW, flat, k, table->q4_chunk);
+            place(theirs + r * ROW, flat, k, scalar->q4_chunk);
+        } else {
+            memcpy(mine + r * ROW, flat, (size_t)k);
+            memcpy(theirs + r * ROW, flat, (size_t)k);
+        }
+    }
+    quant_dot d = {.blocks = blocks, .block = block, .n = N, .w = exact, .scale = scale,
+                   .zero = zero, .rows = rows, .x = mine, .x_row = ROW, .x_scale = x_scale,
+                   .x_sum = x_sum, .y = got, .y_row = N};
+    (nibbles ? table->dot_q4 : table->dot_q8)(&d);
+    d.x = theirs;
+    d.y = want;
+    (nibbles ? scalar->dot_q4 : scalar->dot_q8)(&d);
+    expect(nibbles ? "dot_q4" : "dot_q8", k, got, want, rows * N, nibbles ? 2e-5f : 2e-4f);
+
+    float *wide = calloc((size_t)k + 32, sizeof *wide);
+    fill(wide, k, 1);
+    if (nibbles && block == 16 && blocks % 2 == 1) /* the odd half's place must hold zeros */
+        for (int64_t i = k - 16; i < k + 16; i++)
+            wide[i] = (i - (k - 16)) % 16 < 8 ? random_float() : 0;
+    got[0] = (nibbles ? table->dot_q4_f32 : table->dot_q8_f32)(exact, scale, zero, wide, blocks, block);
+    want[0] =
+        (nibbles ? scalar->dot_q4_f32 : scalar->dot_q8_f32)(exact, scale, zero, wide, blocks, block);
+    expect(nibbles ? "dot_q4_f32" : "dot_q8_f32", k, got, want, 1, nibbles ? 2e-5f : 2e-4f);
+    free(wide);
+    free(exact);
+}
+
+static void time_quantised(int64_t rows, bool nibbles, bool real)
+{
+    enum { K = 1536, N = 512, BLOCKS = K / 32 };
+    static uint8_t weights[N * K];
+    static float scale[N * BLOCKS], zero[N * BLOCKS], wide[K + 32], sums[4 * BLOCKS], out[4 * 8];
+    static int8_t q[4 * K];
+    double start = now(), n = 0;
+    for (; now() - start < 0.1; n++)
+        for (int64_t i = 0; i < N; i += 8) {
+            quant_dot d = {.blocks = BLOCKS, .block = 32, .n = 8,
+                           .w = weights + i * K / (nibbles ? 2 : 1), .scale = scale + i * BLOCKS,
+                           .zero = zero + i * BLOCKS, .rows = rows, .x = q, .x_row = K,
+                           .x_scale = sums, .x_sum = sums, .y = out, .y_row = 8};
+            if (!real)
+                (nibbles ? table->dot_q4 : table->dot_q8)(&d);
+            else
+                for (int64_t j = 0; j < 8; j++)
+                    out[j] = (nibbles ? table->dot_q4_f32 : table->dot_q8_f32)(
+                        d.w + j * K / (nibbles ? 2 : 1), d.scale + j * BLOCKS, d.zero + j * BLOCKS,
+                        wide, BLOCKS, 32);
+        }
+    double seconds = (now() - start) / n, bytes = N * (K / (nibbles ? 2.0 : 1.0) + 8 * BLOCKS);
+    printf("%-8s dot_q%d%s, %lld rows: %5.1f GB/s of weights, %5.1f billion products a second\n",
+           table->name, nibbles ? 4 : 8, real ? "_f32" : "", (long long)rows, bytes / seconds * 1e-9,
+           (double)N * K * (double)rows / seconds * 1e-9);
+}
+
+static void compare_quantize(void)
+{
+    int8_t got[300], want[300];
+    for (int64_t n = 0; n < 300; n += n < 40 ? 1 : 37) {
+        fill(x, n, 3);
+        float p = table->quantize(got, x, n), q = scalar->quantize(want, x, n);
+        expect("quantize", n, &p, &q, 1, 0);
+        comparisons++;
+        if (memcmp(got, want, (size_t)n) != 0 && ++failures)
+            printf("%s quantize, length %lld: differs\n", table->name, (long long)n);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    timing = argc > 1 && strcmp(argv[1], "--time") == 0;
+    scalar = simd_list(0);
+    for (uint32_t t = 0; (table = simd_list(t)) != NULL; t++) {
+        compare_rows();
+        compare_sums();
+        compare_tiles();
+        compare_quantize();
+        for (int64_t block = 16; block <= 512; block *= 2)
+            for (int64_t blocks = 1; blocks * block <= 4096; blocks += blocks < 20 ? 1 : 29)
+                for (int64_t rows = 1; rows <= 4; rows++) {
+                    compare_quantised(block, blocks, rows, true);
+                    compare_quantised(block, blocks, rows, false);
+                }
+        for (int64_t rows = 1; timing && rows <= 4; rows += 3) {
+            time_quantised(rows, true, false);
+            time_quantised(rows, false, false);
+        }
+        if (timing) {
+            time_quantised(1, true, true);
+            time_quantised(1, false, true);
+        }
+        printf("%s: %d comparisons, %d failures so far\n", table->name, comparisons, failures);
+    }
+    return failures != 0;
+}
