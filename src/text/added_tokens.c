@@ -79,13 +79,13 @@ brink_status added_tokens_read(tokenizer *t, yyjson_val *json)
     t->size = t->vocabulary.size;
     if (most > 1u << 24)
         return tokenizer_malformed(t, "has too many added_tokens");
-    yyjson_arr_foreach(json, i, n, one)
-        bytes += yyjson_get_len(json_get(one, "content"));
+    yyjson_arr_foreach(json, i, n, one) bytes += yyjson_get_len(json_get(one, "content"));
     t->added = ARENA_ARRAY(&t->memory, added_token, most + 1);
     if (t->added == NULL)
         return BRINK_OUT_OF_MEMORY;
     TRY(vocab_create(&t->added_vocabulary, t->context, (uint32_t)most, (uint32_t)most, bytes));
-    yyjson_arr_foreach(json, i, n, one) {
+    yyjson_arr_foreach(json, i, n, one)
+    {
         added_token *token = &t->added[t->added_count];
         *token = (added_token){0};
         TRY(read_one(t, one, token));

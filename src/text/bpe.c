@@ -79,8 +79,7 @@ static brink_status read_merges(tokenizer *t, yyjson_val *list)
         return BRINK_OUT_OF_MEMORY;
     memset(t->merges, 0xFF, slots * sizeof *t->merges);
     t->merge_mask = (uint32_t)(slots - 1);
-    yyjson_arr_foreach(list, i, n, one)
-        TRY(read_merge(t, one, i));
+    yyjson_arr_foreach(list, i, n, one) TRY(read_merge(t, one, i));
     return BRINK_OK;
 }
 
@@ -95,8 +94,8 @@ brink_status bpe_read(tokenizer *t, yyjson_val *json)
     t->fuse_unknown = json_bool(json, "fuse_unk", false);
     yyjson_val *unknown = json_get(json, "unk_token");
     if (yyjson_is_str(unknown)) {
-        t->unknown = vocab_find(&t->vocabulary, yyjson_get_str(unknown),
-                                (uint32_t)yyjson_get_len(unknown));
+        t->unknown =
+            vocab_find(&t->vocabulary, yyjson_get_str(unknown), (uint32_t)yyjson_get_len(unknown));
     }
     if (json_number(json, "dropout", 0) != 0)
         return tokenizer_unsupported(t, "model option", "dropout");

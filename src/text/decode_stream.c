@@ -56,7 +56,8 @@ static brink_status push_bytes(decode_stream *s, uint32_t id)
     if (spelling == NULL || (!s->keep_special && tokenizer_is_special(s->t, id)))
         return BRINK_OK;
     uint32_t added = s->t->added_by_id[id];
-    uint32_t size = added != VOCAB_NONE ? s->t->added[added].size : s->t->vocabulary.length[id];
+    uint32_t size =
+        added != VOCAB_NONE ? s->t->added[added].match_size : s->t->vocabulary.length[id];
     TRY(byte_level_bytes(&s->held, spelling, size));
     uint32_t tail = utf8_open_tail(s->held.data, s->held.size);
     TRY(utf8_clean(&s->shown, s->held.data, s->held.size - tail));
@@ -95,6 +96,19 @@ static bool ends_open(const buffer *text)
     return text->size >= 3 && memcmp(text->data + text->size - 3, "\xEF\xBF\xBD", 3) == 0;
 }
 
+/* Shows the window's text behind what was shown, from a whole character on: a decoder may have made
+   something else of the bytes before, and then its length means little. */
+static brink_status show_behind(decode_stream *s)
+{
+    const buffer *text = &s->t->texts.text;
+    uint64_t from = s->prefix;
+    if (from >= text->size)
+        return BRINK_OK;
+    while (from > 0 && ((unsigned char)text->data[from] & 0xC0) == 0x80)
+        from--;
+    return buffer_append(&s->shown, text->data + from, text->size - from);
+}
+
 static brink_status push_window(decode_stream *s, uint32_t id)
 {
     const buffer *text = &s->t->texts.text;
@@ -109,10 +123,7 @@ static brink_status push_window(decode_stream *s, uint32_t id)
         if (s->count < WINDOW)
             return BRINK_OK;
     } else {
-        uint64_t from = s->prefix; /* if the decoder changed its mind: from a whole character on */
-        while (from > 0 && ((unsigned char)text->data[from] & 0xC0) == 0x80)
-            from--;
-        TRY(buffer_append(&s->shown, text->data + from, text->size - from));
+        TRY(show_behind(s));
     }
     if (s->count == WINDOW || text->size > s->prefix)
         return trim(s);
@@ -135,9 +146,7 @@ brink_status decode_stream_finish(decode_stream *s, const char **text, uint64_t 
         TRY(utf8_clean(&s->shown, s->held.data, s->held.size));
     } else if (s->count != 0) {
         TRY(decode(s->t, s->ids, s->count, s->keep_special));
-        const buffer *whole = &s->t->texts.text;
-        if (whole->size > s->prefix)
-            TRY(buffer_append(&s->shown, whole->data + s->prefix, whole->size - s->prefix));
+        TRY(show_behind(s));
     }
     s->held.size = 0;
     s->count = s->waiting = 0;

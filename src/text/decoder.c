@@ -41,7 +41,8 @@ static brink_status read_one(tokenizer *t, yyjson_val *json, decoder *d)
         d->kind = DECODE_METASPACE;
         d->prepend = strcmp(json_string(json, "prepend_scheme", ""), "never") == 0 ||
                              !json_bool(json, "add_prefix_space", true)
-                         ? PREPEND_NEVER : PREPEND_ALWAYS;
+                         ? PREPEND_NEVER
+                         : PREPEND_ALWAYS;
         return tokenizer_text(t, json, "replacement", "\xE2\x96\x81", &d->content,
                               &d->content_size);
     }
@@ -56,8 +57,7 @@ brink_status decoders_read(tokenizer *t, yyjson_val *json)
     if (strcmp(json_string(json, "type", ""), "Sequence") == 0) {
         yyjson_val *list = json_get(json, "decoders"), *one;
         size_t i, n;
-        yyjson_arr_foreach(list, i, n, one)
-            TRY(decoders_read(t, one));
+        yyjson_arr_foreach(list, i, n, one) TRY(decoders_read(t, one));
         return BRINK_OK;
     }
     if (t->decoder_count == MAX_STAGES)
@@ -99,9 +99,10 @@ static int fallback_byte(const char *text, uint32_t size)
         return -1;
     for (int i = 3; i < 5; i++) {
         char c = text[i];
-        int digit = c >= '0' && c <= '9' ? c - '0'
+        int digit = c >= '0' && c <= '9'   ? c - '0'
                     : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                           : -1;
         if (digit < 0)
             return -1;
         value = value * 16 + digit;
@@ -128,8 +129,9 @@ static brink_status flush_bytes(buffer *bytes, token_texts *out)
 
 static brink_status strip(const decoder *d, const char *text, uint32_t size, buffer *out)
 {
-    for (uint32_t i = 0; i < d->start && size >= d->content_size &&
-                         memcmp(text, d->content, d->content_size) == 0; i++) {
+    for (uint32_t i = 0;
+         i < d->start && size >= d->content_size && memcmp(text, d->content, d->content_size) == 0;
+         i++) {
         text += d->content_size;
         size -= d->content_size;
     }
@@ -144,9 +146,9 @@ static brink_status strip(const decoder *d, const char *text, uint32_t size, buf
 static brink_status tidy(tokenizer *t, const char *text, uint32_t size, buffer *out)
 {
     static const char *const pairs[][2] = {
-        {" .", "."},     {" ?", "?"},   {" !", "!"},           {" ,", ","},
-        {" ' ", "'"},    {" n't", "n't"}, {" 'm", "'m"},       {" do not", " don't"},
-        {" 's", "'s"},   {" 've", "'ve"}, {" 're", "'re"},
+        {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
     buffer *a = &t->word, *b = &t->normal;
     a->size = 0;
@@ -207,7 +209,9 @@ static brink_status run(tokenizer *t, const decoder *d, const token_texts *in, t
         uint32_t start = i == 0 ? 0 : in->ends[i - 1], size = in->ends[i] - start;
         const char *text = in->text.data + start;
         switch (d->kind) {
-        case DECODE_BYTE_LEVEL: status = byte_level_bytes(&bytes, text, size); continue;
+        case DECODE_BYTE_LEVEL:
+            status = byte_level_bytes(&bytes, text, size);
+            continue;
         case DECODE_BYTE_FALLBACK: {
             int byte = fallback_byte(text, size);
             char c = (char)byte;
@@ -220,18 +224,25 @@ static brink_status run(tokenizer *t, const decoder *d, const token_texts *in, t
                 status = buffer_append(&out->text, text, size);
             break;
         }
-        case DECODE_FUSE: status = buffer_append(&out->text, text, size); continue;
+        case DECODE_FUSE:
+            status = buffer_append(&out->text, text, size);
+            continue;
         case DECODE_REPLACE:
-            status = pattern_replace(t, &d->what, text, size, d->content, d->content_size,
-                                     &out->text);
+            status =
+                pattern_replace(t, &d->what, text, size, d->content, d->content_size, &out->text);
             break;
-        case DECODE_STRIP: status = strip(d, text, size, &out->text); break;
-        case DECODE_WORDPIECE: status = wordpiece(t, d, text, size, i == 0, &out->text); break;
-        case DECODE_METASPACE: status = metaspace(d, text, size, i == 0, &out->text); break;
+        case DECODE_STRIP:
+            status = strip(d, text, size, &out->text);
+            break;
+        case DECODE_WORDPIECE:
+            status = wordpiece(t, d, text, size, i == 0, &out->text);
+            break;
+        case DECODE_METASPACE:
+            status = metaspace(d, text, size, i == 0, &out->text);
+            break;
         case DECODE_SUFFIX: {
             pattern p = {.text = d->content, .size = d->content_size};
-            status = pattern_replace(t, &p, text, size, " ", i + 1 < in->count ? 1 : 0,
-                                     &out->text);
+            status = pattern_replace(t, &p, text, size, " ", i + 1 < in->count ? 1 : 0, &out->text);
             break;
         }
         }
@@ -260,7 +271,8 @@ brink_status decode(tokenizer *t, const uint32_t *ids, uint32_t count, bool keep
         if (spelling == NULL || (!keep_special && tokenizer_is_special(t, ids[i])))
             continue;
         uint32_t added = t->added_by_id[ids[i]];
-        uint32_t size = added != VOCAB_NONE ? t->added[added].size : t->vocabulary.length[ids[i]];
+        uint32_t size =
+            added != VOCAB_NONE ? t->added[added].match_size : t->vocabulary.length[ids[i]];
         if (!t->has_decoder && a->count != 0) /* without a decoder, tokens are words */
             TRY(buffer_append(&a->text, " ", 1));
         TRY(buffer_append(&a->text, spelling, size));

@@ -60,8 +60,7 @@ brink_status normalizers_read(tokenizer *t, yyjson_val *json)
     if (strcmp(json_string(json, "type", ""), "Sequence") == 0) {
         yyjson_val *list = json_get(json, "normalizers"), *one;
         size_t i, n;
-        yyjson_arr_foreach(list, i, n, one)
-            TRY(normalizers_read(t, one));
+        yyjson_arr_foreach(list, i, n, one) TRY(normalizers_read(t, one));
         return BRINK_OK;
     }
     if (t->normalizer_count == MAX_STAGES)
@@ -101,7 +100,7 @@ static brink_status drop_marks(const char *text, uint32_t size, bool bert, buffe
     for (uint32_t i = 0; i < size;) {
         uint32_t from = i;
         uint32_t code = utf8_next(text, &i);
-        if (bert ? !unicode_is_bert_mark(code) : (unicode_category(code) & UNICODE_M) == 0)
+        if (!(bert ? unicode_is_bert_mark(code) : unicode_is_accent(code)))
             TRY(buffer_append(out, text + from, i - from));
     }
     return BRINK_OK;
@@ -127,8 +126,8 @@ static brink_status bert_clean(const normalizer *n, const char *text, uint32_t s
         uint32_t from = i, code = utf8_next(text, &i);
         if (n->clean_text) {
             bool blank = unicode_is_space(code);
-            bool control = code != '\t' && code != '\n' && code != '\r' &&
-                           unicode_is_bert_other(code);
+            bool control =
+                code != '\t' && code != '\n' && code != '\r' && unicode_is_bert_other(code);
             if (code == 0 || code == UTF8_REPLACEMENT || control)
                 continue;
             if (blank) {
@@ -169,18 +168,24 @@ static brink_status apply(tokenizer *t, const normalizer *n, const char *text, u
                           buffer *out)
 {
     switch (n->kind) {
-    case NORMALIZE_FORM: return unicode_normalize(out, text, size, n->form);
-    case NORMALIZE_LOWERCASE: return lower(text, size, out);
+    case NORMALIZE_FORM:
+        return unicode_normalize(out, text, size, n->form);
+    case NORMALIZE_LOWERCASE:
+        return lower(text, size, out);
     case NORMALIZE_REPLACE:
         return pattern_replace(t, &n->what, text, size, n->content, n->content_size, out);
     case NORMALIZE_PREPEND:
         if (size != 0)
             TRY(buffer_append(out, n->content, n->content_size));
         return buffer_append(out, text, size);
-    case NORMALIZE_STRIP: return strip(n, text, size, out);
-    case NORMALIZE_STRIP_ACCENTS: return drop_marks(text, size, false, out);
-    case NORMALIZE_BERT: return bert(t, n, text, size, out);
-    case NORMALIZE_BYTE_LEVEL: return byte_level_put(out, text, size);
+    case NORMALIZE_STRIP:
+        return strip(n, text, size, out);
+    case NORMALIZE_STRIP_ACCENTS:
+        return drop_marks(text, size, false, out);
+    case NORMALIZE_BERT:
+        return bert(t, n, text, size, out);
+    case NORMALIZE_BYTE_LEVEL:
+        return byte_level_put(out, text, size);
     }
     return BRINK_OK;
 }

@@ -6,8 +6,7 @@
 
 brink_status pieces_add(pieces *p, piece one)
 {
-    TRY(array_grow(p->text.context, (void **)&p->at, &p->capacity, p->count + 1ull,
-                   sizeof *p->at));
+    TRY(array_grow(p->text.context, (void **)&p->at, &p->capacity, p->count + 1ull, sizeof *p->at));
     p->at[p->count++] = one;
     return BRINK_OK;
 }

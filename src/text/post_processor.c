@@ -9,7 +9,8 @@ static brink_status add_special(tokenizer *t, yyjson_val *specials, const char *
     if (!yyjson_is_arr(ids))
         return core_fail(t->context, BRINK_BAD_INPUT,
                          "%s: post_processor: special token \"%.60s\" has no ids", t->file, name);
-    yyjson_arr_foreach(ids, i, n, one) {
+    yyjson_arr_foreach(ids, i, n, one)
+    {
         if (!yyjson_is_uint(one) || yyjson_get_uint(one) >= UINT32_MAX)
             return tokenizer_malformed(t, "post_processor has an id that is no number");
         TRY(ids_add(t, list, (uint32_t)yyjson_get_uint(one)));
@@ -35,8 +36,10 @@ static brink_status read_template(tokenizer *t, yyjson_val *json, id_list *befor
     size_t i, n;
     uint32_t sequences = 0;
     if (!yyjson_is_arr(single))
-        return tokenizer_malformed(t, "post_processor TemplateProcessing has no template \"single\"");
-    yyjson_arr_foreach(single, i, n, one) {
+        return tokenizer_malformed(t,
+                                   "post_processor TemplateProcessing has no template \"single\"");
+    yyjson_arr_foreach(single, i, n, one)
+    {
         const char *special = json_string(json_get(one, "SpecialToken"), "id", NULL);
         if (json_get(one, "Sequence") != NULL)
             sequences++;
@@ -66,12 +69,12 @@ brink_status post_processor_read(tokenizer *t, yyjson_val *json)
     if (strcmp(type, "Sequence") == 0) {
         yyjson_val *list = json_get(json, "processors"), *one;
         size_t i, n;
-        yyjson_arr_foreach(list, i, n, one)
-            TRY(post_processor_read(t, one));
+        yyjson_arr_foreach(list, i, n, one) TRY(post_processor_read(t, one));
         return BRINK_OK;
     }
     bool is_template = strcmp(type, "TemplateProcessing") == 0;
-    if (!is_template && strcmp(type, "BertProcessing") != 0 && strcmp(type, "RobertaProcessing") != 0)
+    if (!is_template && strcmp(type, "BertProcessing") != 0 &&
+        strcmp(type, "RobertaProcessing") != 0)
         return tokenizer_unsupported(t, "post_processor", type);
     id_list before = {0}, behind = {0};
     brink_status status = BRINK_OK;

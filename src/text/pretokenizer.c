@@ -24,8 +24,9 @@ static brink_status read_behavior(tokenizer *t, yyjson_val *json, const char *ot
 static brink_status read_prepend(tokenizer *t, yyjson_val *json, prepend_scheme *out)
 {
     const char *scheme = json_string(json, "prepend_scheme", "always");
-    *out = strcmp(scheme, "never") == 0 ? PREPEND_NEVER
-           : strcmp(scheme, "first") == 0 ? PREPEND_FIRST : PREPEND_ALWAYS;
+    *out = strcmp(scheme, "never") == 0   ? PREPEND_NEVER
+           : strcmp(scheme, "first") == 0 ? PREPEND_FIRST
+                                          : PREPEND_ALWAYS;
     if (*out == PREPEND_ALWAYS && strcmp(scheme, "always") != 0)
         return tokenizer_unsupported(t, "prepend_scheme", scheme);
     if (!json_bool(json, "add_prefix_space", true))
@@ -102,8 +103,7 @@ brink_status pretokenizers_read(tokenizer *t, yyjson_val *json)
     if (strcmp(json_string(json, "type", ""), "Sequence") == 0) {
         yyjson_val *list = json_get(json, "pretokenizers"), *one;
         size_t i, n;
-        yyjson_arr_foreach(list, i, n, one)
-            TRY(pretokenizers_read(t, one));
+        yyjson_arr_foreach(list, i, n, one) TRY(pretokenizers_read(t, one));
         return BRINK_OK;
     }
     if (t->pretokenizer_count == MAX_STAGES)
@@ -116,17 +116,22 @@ brink_status pretokenizers_read(tokenizer *t, yyjson_val *json)
 static bool in_class(const pretokenizer *p, uint32_t code)
 {
     switch (p->class_) {
-    case CLASS_SPACE: return unicode_is_space(code);
-    case CLASS_PUNCTUATION: return unicode_is_punctuation(code);
-    case CLASS_NUMERIC: return (unicode_category(code) & UNICODE_N) != 0;
-    case CLASS_ONE: break;
+    case CLASS_SPACE:
+        return unicode_is_space(code);
+    case CLASS_PUNCTUATION:
+        return unicode_is_punctuation(code);
+    case CLASS_NUMERIC:
+        return (unicode_category(code) & UNICODE_N) != 0;
+    case CLASS_ONE:
+        break;
     }
     uint32_t i = 0;
     return p->replacement_size != 0 && utf8_next(p->replacement, &i) == code;
 }
 
 /* Each character of the class is a match of its own. */
-static brink_status class_split(tokenizer *t, const pretokenizer *p, const char *text, uint32_t size)
+static brink_status class_split(tokenizer *t, const pretokenizer *p, const char *text,
+                                uint32_t size)
 {
     uint32_t done = 0;
     t->found.count = 0;
@@ -174,7 +179,8 @@ static void join(segments *s, split_behavior behavior)
     uint32_t kept = 0;
     bool previous = false;
     switch (behavior) {
-    case SPLIT_ISOLATED: return;
+    case SPLIT_ISOLATED:
+        return;
     case SPLIT_REMOVED:
         for (uint32_t i = 0; i < s->count; i++)
             if (!s->at[i].is_match)

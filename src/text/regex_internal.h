@@ -5,7 +5,13 @@
 #include "text/buffer.h"
 #include "text/regex.h"
 
-typedef enum set_item_kind { ITEM_RANGE, ITEM_CATEGORY, ITEM_SPACE, ITEM_WORD, ITEM_SET } set_item_kind;
+typedef enum set_item_kind {
+    ITEM_RANGE,
+    ITEM_CATEGORY,
+    ITEM_SPACE,
+    ITEM_WORD,
+    ITEM_SET
+} set_item_kind;
 
 typedef struct set_item {
     uint8_t kind;
@@ -100,6 +106,9 @@ struct regex {
     const char *where;
     char *pattern;
 };
+
+/* \w as Oniguruma has it. */
+bool regex_is_word(uint32_t code);
 
 bool char_set_holds(const regex *r, const char_set *set, uint32_t code);
 

@@ -79,17 +79,50 @@ static const struct {
     const char *name;
     uint32_t mask;
 } categories[] = {
-    {"l", UNICODE_L},      {"letter", UNICODE_L}, {"lu", UNICODE_LU},     {"ll", UNICODE_LL},
-    {"lt", UNICODE_LT},    {"lm", UNICODE_LM},    {"lo", UNICODE_LO},     {"m", UNICODE_M},
-    {"mark", UNICODE_M},   {"mn", UNICODE_MN},    {"mc", UNICODE_MC},     {"me", UNICODE_ME},
-    {"n", UNICODE_N},      {"number", UNICODE_N}, {"nd", UNICODE_ND},     {"nl", UNICODE_NL},
-    {"no", UNICODE_NO},    {"p", UNICODE_P},      {"punct", UNICODE_P},   {"punctuation", UNICODE_P},
-    {"pc", UNICODE_PC},    {"pd", 1 << 13},       {"ps", 1 << 14},        {"pe", 1 << 15},
-    {"pi", 1 << 16},       {"pf", 1 << 17},       {"po", 1 << 18},        {"s", UNICODE_S},
-    {"symbol", UNICODE_S}, {"sm", 1 << 19},       {"sc", 1 << 20},        {"sk", 1 << 21},
-    {"so", 1 << 22},       {"z", UNICODE_Z},      {"separator", UNICODE_Z}, {"zs", 1 << 23},
-    {"zl", 1 << 24},       {"zp", 1 << 25},       {"c", UNICODE_C},       {"other", UNICODE_C},
-    {"cc", 1 << 26},       {"cf", 1 << 27},       {"cs", 1 << 28},        {"co", 1 << 29},
+    {"l", UNICODE_L},
+    {"letter", UNICODE_L},
+    {"lu", UNICODE_LU},
+    {"ll", UNICODE_LL},
+    {"lt", UNICODE_LT},
+    {"lm", UNICODE_LM},
+    {"lo", UNICODE_LO},
+    {"m", UNICODE_M},
+    {"mark", UNICODE_M},
+    {"mn", UNICODE_MN},
+    {"mc", UNICODE_MC},
+    {"me", UNICODE_ME},
+    {"n", UNICODE_N},
+    {"number", UNICODE_N},
+    {"nd", UNICODE_ND},
+    {"nl", UNICODE_NL},
+    {"no", UNICODE_NO},
+    {"p", UNICODE_P},
+    {"punct", UNICODE_P},
+    {"punctuation", UNICODE_P},
+    {"pc", UNICODE_PC},
+    {"pd", 1 << 13},
+    {"ps", 1 << 14},
+    {"pe", 1 << 15},
+    {"pi", 1 << 16},
+    {"pf", 1 << 17},
+    {"po", 1 << 18},
+    {"s", UNICODE_S},
+    {"symbol", UNICODE_S},
+    {"sm", 1 << 19},
+    {"sc", 1 << 20},
+    {"sk", 1 << 21},
+    {"so", 1 << 22},
+    {"z", UNICODE_Z},
+    {"separator", UNICODE_Z},
+    {"zs", 1 << 23},
+    {"zl", 1 << 24},
+    {"zp", 1 << 25},
+    {"c", UNICODE_C},
+    {"other", UNICODE_C},
+    {"cc", 1 << 26},
+    {"cf", 1 << 27},
+    {"cs", 1 << 28},
+    {"co", 1 << 29},
     {"cn", 1},
 };
 
@@ -141,9 +174,10 @@ static brink_status parse_property(parser *p, bool negated, uint32_t set)
 
 static int hex_value(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0'
+    return c >= '0' && c <= '9'   ? c - '0'
            : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static uint32_t parse_hex(parser *p, uint32_t most)
@@ -168,13 +202,27 @@ static brink_status parse_escape(parser *p, uint32_t set, bool *is_class, uint32
     p->at++;
     set_item item = {0};
     switch (c) {
-    case 'n': *code = '\n'; return BRINK_OK;
-    case 'r': *code = '\r'; return BRINK_OK;
-    case 't': *code = '\t'; return BRINK_OK;
-    case 'f': *code = '\f'; return BRINK_OK;
-    case 'v': *code = '\v'; return BRINK_OK;
-    case 'a': *code = 7; return BRINK_OK;
-    case 'e': *code = 27; return BRINK_OK;
+    case 'n':
+        *code = '\n';
+        return BRINK_OK;
+    case 'r':
+        *code = '\r';
+        return BRINK_OK;
+    case 't':
+        *code = '\t';
+        return BRINK_OK;
+    case 'f':
+        *code = '\f';
+        return BRINK_OK;
+    case 'v':
+        *code = '\v';
+        return BRINK_OK;
+    case 'a':
+        *code = 7;
+        return BRINK_OK;
+    case 'e':
+        *code = 27;
+        return BRINK_OK;
     case 'x':
         if (next_is(p, "{")) {
             *code = parse_hex(p, 8);
@@ -184,15 +232,25 @@ static brink_status parse_escape(parser *p, uint32_t set, bool *is_class, uint32
             *code = parse_hex(p, 2);
         }
         return *code <= 0x10FFFF ? BRINK_OK : malformed(p, "code point out of range");
-    case 'u': *code = parse_hex(p, 4); return BRINK_OK;
+    case 'u':
+        *code = parse_hex(p, 4);
+        return BRINK_OK;
     case 's':
-    case 'S': item = (set_item){ITEM_SPACE, c == 'S', 0, 0}; break;
+    case 'S':
+        item = (set_item){ITEM_SPACE, c == 'S', 0, 0};
+        break;
     case 'w':
-    case 'W': item = (set_item){ITEM_WORD, c == 'W', 0, 0}; break;
+    case 'W':
+        item = (set_item){ITEM_WORD, c == 'W', 0, 0};
+        break;
     case 'd':
-    case 'D': item = (set_item){ITEM_CATEGORY, c == 'D', UNICODE_ND, 0}; break;
+    case 'D':
+        item = (set_item){ITEM_CATEGORY, c == 'D', UNICODE_ND, 0};
+        break;
     case 'p':
-    case 'P': *is_class = true; return parse_property(p, c == 'P', set);
+    case 'P':
+        *is_class = true;
+        return parse_property(p, c == 'P', set);
     default:
         if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
             char what[] = "escape \\?";
@@ -283,10 +341,17 @@ static brink_status parse_group(parser *p, node **out)
             bool value = true;
             for (; p->at < p->size && p->text[p->at] != ':' && p->text[p->at] != ')'; p->at++) {
                 switch (p->text[p->at]) {
-                case '-': value = false; break;
-                case 'i': p->fold = value; break;
-                case 'm': p->any_newline = value; break; /* Ruby's m: the dot takes newlines */
-                default: return unsupported(p, "a group option");
+                case '-':
+                    value = false;
+                    break;
+                case 'i':
+                    p->fold = value;
+                    break;
+                case 'm':
+                    p->any_newline = value;
+                    break; /* Ruby's m: the dot takes newlines */
+                default:
+                    return unsupported(p, "a group option");
                 }
             }
             if (next_is(p, ")")) { /* (?i) holds up to the end of the group around it */

@@ -88,7 +88,8 @@ static brink_status chosen(renderer *r, const ast *node, const value *of, value 
     return BRINK_OK;
 }
 
-static brink_status run_loop(renderer *r, const ast *node, const value *of, uint32_t depth, flow *out)
+static brink_status run_loop(renderer *r, const ast *node, const value *of, uint32_t depth,
+                             flow *out)
 {
     scope *outer = r->scope, *conditions = render_alloc(r, sizeof *conditions);
     loop *l = render_alloc(r, sizeof *l);
@@ -98,7 +99,9 @@ static brink_status run_loop(renderer *r, const ast *node, const value *of, uint
     conditions->parent = outer;
     r->scope = conditions;
     TRY(chosen(r, node, of, &items));
-    *l = (loop){.items = items.items, .depth = depth, .body = node->recursive ? node : NULL,
+    *l = (loop){.items = items.items,
+                .depth = depth,
+                .body = node->recursive ? node : NULL,
                 .last_changed = {.kind = VALUE_UNDEFINED}};
     r->scope = outer;
     for (uint32_t i = 0; i < l->items->count; i++) {
@@ -116,7 +119,8 @@ static brink_status run_loop(renderer *r, const ast *node, const value *of, uint
         if (inner == FLOW_BREAK)
             break;
     }
-    return l->items->count == 0 && node->d != NULL ? render_block(r, node->d->child, out) : BRINK_OK;
+    return l->items->count == 0 && node->d != NULL ? render_block(r, node->d->child, out)
+                                                   : BRINK_OK;
 }
 
 /* loop(items) of a recursive loop. */
@@ -189,7 +193,8 @@ static brink_status run_statement(renderer *r, const ast *node, flow *out)
 {
     value v;
     switch (node->kind) {
-    case AST_DATA: return buffer_append(r->out, node->text.text, node->text.size);
+    case AST_DATA:
+        return buffer_append(r->out, node->text.text, node->text.size);
     case AST_PRINT:
         TRY(eval(r, node->a, &v));
         return value_print(r, &v, r->out);
@@ -205,17 +210,24 @@ static brink_status run_statement(renderer *r, const ast *node, flow *out)
             TRY(value_items(r, &v, &none));
         }
         return run_loop(r, node, &v, 1, out);
-    case AST_SET: return run_set(r, node);
-    case AST_MACRO: return run_macro(r, node);
+    case AST_SET:
+        return run_set(r, node);
+    case AST_MACRO:
+        return run_macro(r, node);
     case AST_FILTER_BLOCK:
         TRY(capture(r, node->child, &v));
         TRY(apply_filters(r, node->b, &v));
         return value_print(r, &v, r->out);
     case AST_BLOCK: /* {% do %} carries an expression */
         return node->a != NULL ? eval(r, node->a, &v) : render_block(r, node->child, out);
-    case AST_BREAK: *out = FLOW_BREAK; return BRINK_OK;
-    case AST_CONTINUE: *out = FLOW_CONTINUE; return BRINK_OK;
-    default: return FAIL(r, "not a statement");
+    case AST_BREAK:
+        *out = FLOW_BREAK;
+        return BRINK_OK;
+    case AST_CONTINUE:
+        *out = FLOW_CONTINUE;
+        return BRINK_OK;
+    default:
+        return FAIL(r, "not a statement");
     }
 }
 
@@ -243,8 +255,8 @@ brink_status chat_template_create(brink_context *context, const char *name, cons
 {
     *out = NULL;
     if (bytes > TEMPLATE_MAX_SOURCE)
-        return core_fail(context, BRINK_UNSUPPORTED, "%s: a template of %llu bytes is too long", name,
-                         (unsigned long long)bytes);
+        return core_fail(context, BRINK_UNSUPPORTED, "%s: a template of %llu bytes is too long",
+                         name, (unsigned long long)bytes);
     chat_template *t = core_calloc(context, 1, sizeof *t);
     if (t == NULL)
         return BRINK_OUT_OF_MEMORY;

@@ -1,9 +1,7 @@
-/* template_eval.c — expressions of a template. What an operation means is Python's business; an
+/* template_eval.c — expressions of a template but for the operators. As in Jinja, an
    undefined value prints as nothing, is false, and has no attributes. */
 #include "text/template_internal.h"
 #include "text/utf8.h"
-
-#include <math.h>
 
 const value *argument(const arguments *args, uint32_t position, const char *name)
 {
@@ -38,7 +36,7 @@ static brink_status look_up(renderer *r, string name, value *out)
     return BRINK_OK;
 }
 
-static brink_status undefined_use(renderer *r, const value *v)
+brink_status undefined_use(renderer *r, const value *v)
 {
     int n = v->s.size < 80 ? (int)v->s.size : 80;
     return FAIL(r, "'%.*s' is undefined", n, v->s.text != NULL ? v->s.text : "");
@@ -47,17 +45,28 @@ static brink_status undefined_use(renderer *r, const value *v)
 static value loop_attribute(const loop *l, string name)
 {
     uint32_t i = l->index, n = l->items->count;
-    if (string_is(name, "index")) return value_integer(i + 1);
-    if (string_is(name, "index0")) return value_integer(i);
-    if (string_is(name, "first")) return value_bool(i == 0);
-    if (string_is(name, "last")) return value_bool(i + 1 == n);
-    if (string_is(name, "length")) return value_integer(n);
-    if (string_is(name, "revindex")) return value_integer(n - i);
-    if (string_is(name, "revindex0")) return value_integer(n - i - 1);
-    if (string_is(name, "depth")) return value_integer(l->depth);
-    if (string_is(name, "depth0")) return value_integer(l->depth - 1);
-    if (string_is(name, "previtem") && i > 0) return l->items->at[i - 1];
-    if (string_is(name, "nextitem") && i + 1 < n) return l->items->at[i + 1];
+    if (string_is(name, "index"))
+        return value_integer(i + 1);
+    if (string_is(name, "index0"))
+        return value_integer(i);
+    if (string_is(name, "first"))
+        return value_bool(i == 0);
+    if (string_is(name, "last"))
+        return value_bool(i + 1 == n);
+    if (string_is(name, "length"))
+        return value_integer(n);
+    if (string_is(name, "revindex"))
+        return value_integer(n - i);
+    if (string_is(name, "revindex0"))
+        return value_integer(n - i - 1);
+    if (string_is(name, "depth"))
+        return value_integer(l->depth);
+    if (string_is(name, "depth0"))
+        return value_integer(l->depth - 1);
+    if (string_is(name, "previtem") && i > 0)
+        return l->items->at[i - 1];
+    if (string_is(name, "nextitem") && i + 1 < n)
+        return l->items->at[i + 1];
     return value_undefined(name);
 }
 
@@ -113,7 +122,8 @@ brink_status get_item(renderer *r, const value *object, const value *key, value 
 {
     *out = value_undefined(key->kind == VALUE_STRING ? key->s : (string){"item", 4});
     switch (object->kind) {
-    case VALUE_UNDEFINED: return undefined_use(r, object);
+    case VALUE_UNDEFINED:
+        return undefined_use(r, object);
     case VALUE_DICT: {
         const value *found = dict_find_value(object->members, key);
         if (found != NULL)
@@ -142,7 +152,8 @@ brink_status get_item(renderer *r, const value *object, const value *key, value 
         }
         return BRINK_OK;
     }
-    default: return key->kind == VALUE_STRING ? get_attribute(r, object, key->s, out) : BRINK_OK;
+    default:
+        return key->kind == VALUE_STRING ? get_attribute(r, object, key->s, out) : BRINK_OK;
     }
 }
 
@@ -186,7 +197,9 @@ static brink_status eval_slice(renderer *r, const ast *node, value *out)
     if (step == 0 || step < -(1 << 30) || step > 1 << 30)
         return FAIL(r, "slice step out of range");
     int64_t n = length_of(&of);
-    start = has_start ? clamp(start, n, step < 0 ? -1 : 0, step < 0 ? n - 1 : n) : step < 0 ? n - 1 : 0;
+    start = has_start  ? clamp(start, n, step < 0 ? -1 : 0, step < 0 ? n - 1 : n)
+            : step < 0 ? n - 1
+                       : 0;
     stop = has_stop ? clamp(stop, n, step < 0 ? -1 : 0, step < 0 ? n - 1 : n) : step < 0 ? -1 : n;
     if (of.kind == VALUE_STRING && step == 1) {
         uint32_t from = offset_of(of.s, (uint32_t)start);
@@ -205,202 +218,6 @@ static brink_status eval_slice(renderer *r, const ast *node, value *out)
         return buffer_to_string(r, &joined, out);
     buffer_free(&joined);
     return status;
-}
-
-/* ── Operators ── */
-
-brink_status contains(renderer *r, const value *container, const value *item, bool *out)
-{
-    *out = false;
-    switch (container->kind) {
-    case VALUE_STRING:
-        if (item->kind != VALUE_STRING)
-            return FAIL(r, "'in <string>' requires a string, not %s", value_type(item));
-        for (uint32_t i = 0; i + item->s.size <= container->s.size && !*out; i++)
-            *out = memcmp(container->s.text + i, item->s.text, item->s.size) == 0;
-        return BRINK_OK;
-    case VALUE_LIST:
-    case VALUE_TUPLE:
-        for (uint32_t i = 0; i < container->items->count && !*out; i++)
-            *out = value_equal(&container->items->at[i], item, 0);
-        return BRINK_OK;
-    case VALUE_DICT: *out = dict_find_value(container->members, item) != NULL; return BRINK_OK;
-    case VALUE_UNDEFINED: return BRINK_OK;
-    default: return FAIL(r, "'%s' object is not a container", value_type(container));
-    }
-}
-
-static brink_status join_lists(renderer *r, const value *a, const value *b, value *out)
-{
-    TRY(list_new(r, a->kind, out));
-    for (uint32_t i = 0; i < a->items->count; i++)
-        TRY(list_add(r, out->items, a->items->at[i]));
-    for (uint32_t i = 0; i < b->items->count; i++)
-        TRY(list_add(r, out->items, b->items->at[i]));
-    return BRINK_OK;
-}
-
-static brink_status join_strings(renderer *r, string a, string b, value *out)
-{
-    char *text = render_alloc(r, (uint64_t)a.size + b.size + 1);
-    if (text == NULL)
-        return render_failed(r);
-    if (a.size + (uint64_t)b.size > UINT32_MAX)
-        return FAIL(r, "a string is too long");
-    memcpy(text, a.text, a.size);
-    memcpy(text + a.size, b.text, b.size);
-    *out = (value){.kind = VALUE_STRING, .s = {text, a.size + b.size}};
-    return BRINK_OK;
-}
-
-static brink_status repeat(renderer *r, const value *v, int64_t times, value *out)
-{
-    if (v->kind != VALUE_STRING) {
-        TRY(list_new(r, v->kind, out));
-        for (; times > 0; times--)
-            for (uint32_t i = 0; i < v->items->count; i++)
-                TRY(list_add(r, out->items, v->items->at[i]));
-        return BRINK_OK;
-    }
-    if (times > 0 && v->s.size > TEMPLATE_MAX_OUTPUT / (uint64_t)times)
-        return FAIL(r, "a string is too long");
-    uint64_t size = times > 0 ? v->s.size * (uint64_t)times : 0;
-    char *text = render_alloc(r, size + 1);
-    if (text == NULL)
-        return render_failed(r);
-    for (uint64_t i = 0; i < size; i += v->s.size)
-        memcpy(text + i, v->s.text, v->s.size);
-    *out = (value){.kind = VALUE_STRING, .s = {text, (uint32_t)size}};
-    return BRINK_OK;
-}
-
-static brink_status integers(renderer *r, operator_kind op, int64_t a, int64_t b, value *out)
-{
-    int64_t result = 0;
-    bool overflow = false;
-    switch (op) {
-    case OPERATOR_ADD: overflow = __builtin_add_overflow(a, b, &result); break;
-    case OPERATOR_SUBTRACT: overflow = __builtin_sub_overflow(a, b, &result); break;
-    case OPERATOR_MULTIPLY: overflow = __builtin_mul_overflow(a, b, &result); break;
-    case OPERATOR_FLOOR_DIVIDE:
-    case OPERATOR_MODULO: {
-        if (b == 0)
-            return FAIL(r, "division by zero");
-        if (b == -1) {
-            overflow = op == OPERATOR_FLOOR_DIVIDE && __builtin_sub_overflow(0, a, &result);
-            break;
-        }
-        int64_t quotient = a / b, rest = a % b;
-        if (rest != 0 && (rest < 0) != (b < 0)) {
-            quotient--;
-            rest += b;
-        }
-        result = op == OPERATOR_MODULO ? rest : quotient;
-        break;
-    }
-    default: /* power, b >= 0 */
-        result = 1;
-        for (; b > 0 && !overflow && result != 0 && (a != 1); b--) {
-            if (a == -1) {
-                result = b % 2 ? -1 : 1;
-                break;
-            }
-            overflow = __builtin_mul_overflow(result, a, &result);
-        }
-        break;
-    }
-    *out = value_integer(result);
-    return overflow ? FAIL(r, "an integer is too large") : BRINK_OK;
-}
-
-static brink_status arithmetic(renderer *r, operator_kind op, const value *a, const value *b,
-                               value *out)
-{
-    double x, y;
-    bool numbers = value_number(a, &x) && value_number(b, &y);
-    bool sequence_a = a->kind == VALUE_STRING || a->kind == VALUE_LIST || a->kind == VALUE_TUPLE;
-    bool sequence_b = b->kind == VALUE_STRING || b->kind == VALUE_LIST || b->kind == VALUE_TUPLE;
-    if (op == OPERATOR_ADD && sequence_a && a->kind == b->kind)
-        return a->kind == VALUE_STRING ? join_strings(r, a->s, b->s, out) : join_lists(r, a, b, out);
-    if (op == OPERATOR_MULTIPLY && sequence_a && b->kind == VALUE_INTEGER)
-        return repeat(r, a, b->integer, out);
-    if (op == OPERATOR_MULTIPLY && sequence_b && a->kind == VALUE_INTEGER)
-        return repeat(r, b, a->integer, out);
-    if (a->kind == VALUE_UNDEFINED || b->kind == VALUE_UNDEFINED)
-        return undefined_use(r, a->kind == VALUE_UNDEFINED ? a : b);
-    if (!numbers)
-        return FAIL(r, "unsupported operand types: '%s' and '%s'", value_type(a), value_type(b));
-    bool whole = a->kind != VALUE_FLOAT && b->kind != VALUE_FLOAT;
-    if (whole && op != OPERATOR_DIVIDE && !(op == OPERATOR_POWER && y < 0))
-        return integers(r, op, a->kind == VALUE_BOOL ? a->boolean : a->integer,
-                        b->kind == VALUE_BOOL ? b->boolean : b->integer, out);
-    if (y == 0 && (op == OPERATOR_DIVIDE || op == OPERATOR_FLOOR_DIVIDE || op == OPERATOR_MODULO))
-        return FAIL(r, "division by zero");
-    double result = op == OPERATOR_ADD        ? x + y
-                    : op == OPERATOR_SUBTRACT ? x - y
-                    : op == OPERATOR_MULTIPLY ? x * y
-                    : op == OPERATOR_DIVIDE   ? x / y
-                    : op == OPERATOR_POWER    ? pow(x, y)
-                    : op == OPERATOR_FLOOR_DIVIDE ? floor(x / y) : x - y * floor(x / y);
-    *out = value_float(result);
-    return BRINK_OK;
-}
-
-static brink_status concatenate(renderer *r, const value *a, const value *b, value *out)
-{
-    buffer joined = {.context = r->context};
-    brink_status status = value_print(r, a, &joined);
-    if (status == BRINK_OK)
-        status = value_print(r, b, &joined);
-    if (status == BRINK_OK)
-        return buffer_to_string(r, &joined, out);
-    buffer_free(&joined);
-    return status;
-}
-
-brink_status binary(renderer *r, operator_kind op, const value *a, const value *b, value *out)
-{
-    bool held;
-    int order;
-    switch (op) {
-    case OPERATOR_EQUAL: *out = value_bool(value_equal(a, b, 0)); return BRINK_OK;
-    case OPERATOR_NOT_EQUAL: *out = value_bool(!value_equal(a, b, 0)); return BRINK_OK;
-    case OPERATOR_IN:
-    case OPERATOR_NOT_IN:
-        TRY(contains(r, b, a, &held));
-        *out = value_bool(held == (op == OPERATOR_IN));
-        return BRINK_OK;
-    case OPERATOR_LESS:
-    case OPERATOR_LESS_EQUAL:
-    case OPERATOR_GREATER:
-    case OPERATOR_GREATER_EQUAL:
-        if (a->kind == VALUE_UNDEFINED || b->kind == VALUE_UNDEFINED)
-            return undefined_use(r, a->kind == VALUE_UNDEFINED ? a : b);
-        TRY(value_compare(r, a, b, &order));
-        *out = value_bool(op == OPERATOR_LESS         ? order < 0
-                          : op == OPERATOR_LESS_EQUAL ? order <= 0
-                          : op == OPERATOR_GREATER    ? order > 0 : order >= 0);
-        return BRINK_OK;
-    case OPERATOR_CONCATENATE: return concatenate(r, a, b, out);
-    default: return arithmetic(r, op, a, b, out);
-    }
-}
-
-static brink_status unary(renderer *r, operator_kind op, const value *a, value *out)
-{
-    double x;
-    if (op == OPERATOR_NOT) {
-        *out = value_bool(!value_truth(a));
-        return BRINK_OK;
-    }
-    if (!value_number(a, &x))
-        return FAIL(r, "bad operand type for unary sign: '%s'", value_type(a));
-    if (a->kind == VALUE_FLOAT)
-        *out = value_float(op == OPERATOR_NEGATE ? -x : x);
-    else
-        return integers(r, op == OPERATOR_NEGATE ? OPERATOR_SUBTRACT : OPERATOR_ADD, 0,
-                        a->kind == VALUE_BOOL ? a->boolean : a->integer, out);
-    return BRINK_OK;
 }
 
 /* ── Calls ── */
@@ -480,15 +297,20 @@ static brink_status call_function(renderer *r, string name, const arguments *arg
 brink_status call_value(renderer *r, const value *callee, const arguments *args, value *out)
 {
     switch (callee->kind) {
-    case VALUE_FUNCTION: return call_function(r, callee->s, args, out);
-    case VALUE_MACRO: return call_macro(r, callee->macro, args, out);
-    case VALUE_METHOD: return call_method(r, callee->method, args, out);
+    case VALUE_FUNCTION:
+        return call_function(r, callee->s, args, out);
+    case VALUE_MACRO:
+        return call_macro(r, callee->macro, args, out);
+    case VALUE_METHOD:
+        return call_method(r, callee->method, args, out);
     case VALUE_LOOP:
         if (callee->loop->body != NULL && args->count == 1)
             return loop_again(r, callee->loop, &args->at[0], out);
         break;
-    case VALUE_UNDEFINED: return undefined_use(r, callee);
-    default: break;
+    case VALUE_UNDEFINED:
+        return undefined_use(r, callee);
+    default:
+        break;
     }
     return FAIL(r, "'%s' object is not callable", value_type(callee));
 }
@@ -514,8 +336,11 @@ static brink_status eval_node(renderer *r, const ast *node, value *out)
 {
     value a, b;
     switch (node->kind) {
-    case AST_CONSTANT: *out = node->constant; return BRINK_OK;
-    case AST_NAME: return look_up(r, node->text, out);
+    case AST_CONSTANT:
+        *out = node->constant;
+        return BRINK_OK;
+    case AST_NAME:
+        return look_up(r, node->text, out);
     case AST_LIST:
         TRY(list_new(r, node->negated ? VALUE_TUPLE : VALUE_LIST, out));
         for (const ast *one = node->child; one != NULL; one = one->next) {
@@ -538,13 +363,15 @@ static brink_status eval_node(renderer *r, const ast *node, value *out)
         TRY(eval(r, node->a, &a));
         TRY(eval(r, node->b, &b));
         return get_item(r, &a, &b, out);
-    case AST_SLICE: return eval_slice(r, node, out);
+    case AST_SLICE:
+        return eval_slice(r, node, out);
     case AST_CALL:
     case AST_FILTER:
-    case AST_TEST: return eval_call(r, node, out);
+    case AST_TEST:
+        return eval_call(r, node, out);
     case AST_UNARY:
         TRY(eval(r, node->a, &a));
-        return unary(r, node->op, &a, out);
+        return unary_operator(r, node->op, &a, out);
     case AST_BINARY:
         TRY(eval(r, node->a, &a));
         if (node->op == OPERATOR_AND || node->op == OPERATOR_OR) {
@@ -552,14 +379,15 @@ static brink_status eval_node(renderer *r, const ast *node, value *out)
             return value_truth(&a) == (node->op == OPERATOR_OR) ? BRINK_OK : eval(r, node->b, out);
         }
         TRY(eval(r, node->b, &b));
-        return binary(r, node->op, &a, &b, out);
+        return binary_operator(r, node->op, &a, &b, out);
     case AST_CHOICE:
         TRY(eval(r, node->b, &b));
         if (value_truth(&b))
             return eval(r, node->a, out);
         *out = value_undefined((string){"the inline if", 13});
         return node->c != NULL ? eval(r, node->c, out) : BRINK_OK;
-    default: return FAIL(r, "not an expression");
+    default:
+        return FAIL(r, "not an expression");
     }
 }
 

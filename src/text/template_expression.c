@@ -106,12 +106,14 @@ static brink_status parse_pow(parser *p, ast **out)
 static const struct {
     const char *text;
     operator_kind op;
-} products[] = {{"*", OPERATOR_MULTIPLY}, {"/", OPERATOR_DIVIDE}, {"//", OPERATOR_FLOOR_DIVIDE},
+} products[] = {{"*", OPERATOR_MULTIPLY},
+                {"/", OPERATOR_DIVIDE},
+                {"//", OPERATOR_FLOOR_DIVIDE},
                 {"%", OPERATOR_MODULO}},
   sums[] = {{"+", OPERATOR_ADD}, {"-", OPERATOR_SUBTRACT}},
-  comparisons[] = {{"==", OPERATOR_EQUAL},   {"!=", OPERATOR_NOT_EQUAL},
+  comparisons[] = {{"==", OPERATOR_EQUAL},      {"!=", OPERATOR_NOT_EQUAL},
                    {"<=", OPERATOR_LESS_EQUAL}, {">=", OPERATOR_GREATER_EQUAL},
-                   {"<", OPERATOR_LESS},     {">", OPERATOR_GREATER}};
+                   {"<", OPERATOR_LESS},        {">", OPERATOR_GREATER}};
 
 static brink_status parse_product(parser *p, ast **out)
 {
@@ -215,8 +217,8 @@ static brink_status parse_arguments(parser *p, ast **tail)
         const token *k = &p->tokens[p->at];
         if (at_operator(p, "*") || at_operator(p, "**"))
             return parse_fail(p, BRINK_UNSUPPORTED, "* in a call is not supported");
-        bool keyword = k->kind == TOKEN_NAME && k[1].kind == TOKEN_OPERATOR &&
-                       strcmp(k[1].text, "=") == 0;
+        bool keyword =
+            k->kind == TOKEN_NAME && k[1].kind == TOKEN_OPERATOR && strcmp(k[1].text, "=") == 0;
         if (keyword) {
             TRY(new_ast(p, AST_KEYWORD, tail));
             (*tail)->text = (string){k->text, k->size};
@@ -345,9 +347,14 @@ static brink_status parse_primary(parser *p, ast **out)
 {
     const token *k = &p->tokens[p->at];
     switch (k->kind) {
-    case TOKEN_STRING: return parse_strings(p, out);
-    case TOKEN_INTEGER: p->at++; return constant(p, value_integer(k->integer), out);
-    case TOKEN_FLOAT: p->at++; return constant(p, value_float(k->number), out);
+    case TOKEN_STRING:
+        return parse_strings(p, out);
+    case TOKEN_INTEGER:
+        p->at++;
+        return constant(p, value_integer(k->integer), out);
+    case TOKEN_FLOAT:
+        p->at++;
+        return constant(p, value_float(k->number), out);
     case TOKEN_NAME:
         if (take_name(p, "true") || take_name(p, "True"))
             return constant(p, value_bool(true), out);
@@ -372,7 +379,8 @@ static brink_status parse_primary(parser *p, ast **out)
             return expect_operator(p, ")");
         }
         break;
-    default: break;
+    default:
+        break;
     }
     return parse_fail(p, BRINK_BAD_INPUT, "an expression expected");
 }
@@ -387,8 +395,8 @@ static brink_status parse_test(parser *p, ast *of, ast **out)
     node->negated = negated;
     TRY(parse_identifier(p, &node->text));
     const token *k = &p->tokens[p->at];
-    bool argument_ = k->kind == TOKEN_STRING || k->kind == TOKEN_INTEGER || k->kind == TOKEN_FLOAT ||
-                     at_operator(p, "[") || at_operator(p, "{") ||
+    bool argument_ = k->kind == TOKEN_STRING || k->kind == TOKEN_INTEGER ||
+                     k->kind == TOKEN_FLOAT || at_operator(p, "[") || at_operator(p, "{") ||
                      (k->kind == TOKEN_NAME && !at_name(p, "else") && !at_name(p, "or") &&
                       !at_name(p, "and") && !at_name(p, "if") && !at_name(p, "is") &&
                       !at_name(p, "not") && !at_name(p, "in") && !at_name(p, "recursive"));

@@ -280,7 +280,10 @@ brink_status call_value(renderer *r, const value *callee, const arguments *args,
 brink_status render_block(renderer *r, const ast *first, flow *out);
 brink_status get_attribute(renderer *r, const value *object, string name, value *out);
 brink_status get_item(renderer *r, const value *object, const value *key, value *out);
-brink_status binary(renderer *r, operator_kind op, const value *a, const value *b, value *out);
+brink_status binary_operator(renderer *r, operator_kind op, const value *a, const value *b,
+                             value *out);
+brink_status unary_operator(renderer *r, operator_kind op, const value *a, value *out);
+brink_status undefined_use(renderer *r, const value *v); /* fails */
 brink_status contains(renderer *r, const value *container, const value *item, bool *out);
 brink_status call_macro(renderer *r, const macro *m, const arguments *args, value *out);
 brink_status loop_again(renderer *r, const loop *l, const value *items, value *out);
@@ -289,6 +292,11 @@ brink_status apply_filter(renderer *r, string name, const value *v, const argume
                           value *out);
 brink_status apply_test(renderer *r, string name, const value *v, const arguments *args, bool *out);
 brink_status call_method(renderer *r, const method *m, const arguments *args, value *out);
+typedef brink_status filter_fn(renderer *r, const value *v, const arguments *args, value *out);
+filter_fn filter_list, filter_items, filter_lower, filter_select, filter_reject, filter_selectattr,
+    filter_rejectattr, filter_map, filter_sort, filter_dictsort, filter_unique, filter_min,
+    filter_max, filter_sum;
+
 bool has_method(const value *v, string name);
 
 #endif

@@ -135,7 +135,8 @@ static brink_status lex_number(lexer *x)
     bool is_float = false;
     for (; x->at < x->size; x->at++) {
         char c = x->text[x->at];
-        bool sign = (c == '+' || c == '-') && n > 0 && (digits[n - 1] == 'e' || digits[n - 1] == 'E');
+        bool sign =
+            (c == '+' || c == '-') && n > 0 && (digits[n - 1] == 'e' || digits[n - 1] == 'E');
         bool point = c == '.' && !is_float && x->at + 1 < x->size && x->text[x->at + 1] >= '0' &&
                      x->text[x->at + 1] <= '9';
         bool exponent = (c == 'e' || c == 'E') && x->at + 1 < x->size && x->text[x->at + 1] <= '9';
@@ -165,9 +166,9 @@ static bool is_name(char c)
 /* The inside of a tag up to `close`; *sign is what stands before it. */
 static brink_status lex_tag(lexer *x, const char *close, char *sign)
 {
-    static const char *const operators[] = {"==", "!=", "<=", ">=", "//", "**", "+", "-", "*", "/",
-                                            "%",  "~",  "<",  ">",  "=",  "(",  ")", "[", "]", "{",
-                                            "}",  ",",  ":",  ".",  "|"};
+    static const char *const operators[] = {"==", "!=", "<=", ">=", "//", "**", "+", "-", "*",
+                                            "/",  "%",  "~",  "<",  ">",  "=",  "(", ")", "[",
+                                            "]",  "{",  "}",  ",",  ":",  ".",  "|"};
     uint32_t depth = 0;
     *sign = 0;
     for (;;) {
@@ -268,7 +269,8 @@ static brink_status lex_all(lexer *x)
         char kind = x->text[tag + 1];
         x->at = tag + 2;
         char sign = x->at < x->size && (x->text[x->at] == '-' || x->text[x->at] == '+')
-                        ? x->text[x->at] : 0;
+                        ? x->text[x->at]
+                        : 0;
         if (sign == '+' && kind == '{') /* {{+1}} is a positive number */
             sign = 0;
         x->at += sign != 0;

@@ -4,9 +4,10 @@
 #include "text/utf8.h"
 
 static const char *const string_methods[] = {
-    "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith", "upper",
-    "lower", "title", "capitalize", "replace", "join", "find", "count", "format", "removeprefix",
-    "removesuffix", "isdigit", "isalpha", "isspace", "isupper", "islower", "rfind", "index"};
+    "strip",    "lstrip",  "rstrip",  "split",        "rsplit",       "splitlines", "startswith",
+    "endswith", "upper",   "lower",   "title",        "capitalize",   "replace",    "join",
+    "find",     "count",   "format",  "removeprefix", "removesuffix", "isdigit",    "isalpha",
+    "isspace",  "isupper", "islower", "rfind",        "index"};
 static const char *const dict_methods[] = {"get", "items", "keys", "values", "copy"};
 static const char *const list_methods[] = {"index", "count", "append", "copy"};
 
@@ -23,10 +24,14 @@ bool has_method(const value *v, string name)
     switch (v->kind) {
     case VALUE_STRING:
         return among(name, string_methods, sizeof string_methods / sizeof *string_methods);
-    case VALUE_DICT: return among(name, dict_methods, sizeof dict_methods / sizeof *dict_methods);
-    case VALUE_LIST: return among(name, list_methods, sizeof list_methods / sizeof *list_methods);
-    case VALUE_LOOP: return string_is(name, "cycle") || string_is(name, "changed");
-    default: return false;
+    case VALUE_DICT:
+        return among(name, dict_methods, sizeof dict_methods / sizeof *dict_methods);
+    case VALUE_LIST:
+        return among(name, list_methods, sizeof list_methods / sizeof *list_methods);
+    case VALUE_LOOP:
+        return string_is(name, "cycle") || string_is(name, "changed");
+    default:
+        return false;
     }
 }
 
@@ -191,7 +196,8 @@ static brink_status replace(renderer *r, string s, const arguments *args, value 
     uint32_t from = 0;
     if (old->s.size == 0)
         return FAIL(r, "replace of an empty string is not supported");
-    for (uint32_t at; left != 0 && status == BRINK_OK && (at = find(s, old->s, from)) <= s.size; left--) {
+    for (uint32_t at; left != 0 && status == BRINK_OK && (at = find(s, old->s, from)) <= s.size;
+         left--) {
         status = buffer_append(&made, s.text + from, at - from);
         if (status == BRINK_OK)
             status = buffer_append(&made, new_->s.text, new_->s.size);
@@ -247,7 +253,8 @@ static int64_t characters(string s, uint32_t bytes)
     return n;
 }
 
-static brink_status string_method(renderer *r, string s, string name, const arguments *args, value *out)
+static brink_status string_method(renderer *r, string s, string name, const arguments *args,
+                                  value *out)
 {
     const value *first = argument(args, 0, "");
     bool both = string_is(name, "strip"), end = string_is(name, "endswith");
@@ -281,7 +288,8 @@ static brink_status string_method(renderer *r, string s, string name, const argu
     }
     if (string_is(name, "isupper") || string_is(name, "islower")) {
         bool held;
-        TRY(apply_test(r, (string){name.text + 2, 5}, &(value){.kind = VALUE_STRING, .s = s}, args, &held));
+        TRY(apply_test(r, (string){name.text + 2, 5}, &(value){.kind = VALUE_STRING, .s = s}, args,
+                       &held));
         *out = value_bool(held);
         return BRINK_OK;
     }
@@ -373,7 +381,8 @@ static brink_status list_method(renderer *r, const value *self, string name, con
     return string_is(name, "count") ? BRINK_OK : FAIL(r, "index: not found");
 }
 
-static brink_status loop_method(renderer *r, loop *l, string name, const arguments *args, value *out)
+static brink_status loop_method(renderer *r, loop *l, string name, const arguments *args,
+                                value *out)
 {
     if (string_is(name, "cycle")) {
         if (args->count == 0)
@@ -393,10 +402,15 @@ static brink_status loop_method(renderer *r, loop *l, string name, const argumen
 brink_status call_method(renderer *r, const method *m, const arguments *args, value *out)
 {
     switch (m->self.kind) {
-    case VALUE_STRING: return string_method(r, m->self.s, m->name, args, out);
-    case VALUE_DICT: return dict_method(r, &m->self, m->name, args, out);
-    case VALUE_LIST: return list_method(r, &m->self, m->name, args, out);
-    case VALUE_LOOP: return loop_method(r, m->self.loop, m->name, args, out);
-    default: return FAIL(r, "no such method");
+    case VALUE_STRING:
+        return string_method(r, m->self.s, m->name, args, out);
+    case VALUE_DICT:
+        return dict_method(r, &m->self, m->name, args, out);
+    case VALUE_LIST:
+        return list_method(r, &m->self, m->name, args, out);
+    case VALUE_LOOP:
+        return loop_method(r, m->self.loop, m->name, args, out);
+    default:
+        return FAIL(r, "no such method");
     }
 }

@@ -63,8 +63,8 @@ brink_status new_ast(parser *p, ast_kind kind, ast **out)
 
 brink_status deeper(parser *p)
 {
-    return ++p->depth > TEMPLATE_MAX_DEPTH
-               ? parse_fail(p, BRINK_UNSUPPORTED, "nested too deeply") : BRINK_OK;
+    return ++p->depth > TEMPLATE_MAX_DEPTH ? parse_fail(p, BRINK_UNSUPPORTED, "nested too deeply")
+                                           : BRINK_OK;
 }
 
 static brink_status close_tag(parser *p)
@@ -274,8 +274,8 @@ static brink_status parse_tag(parser *p, ast **out)
         TRY(parse_expression(p, &(*out)->a));
         return close_tag(p);
     }
-    static const char *const others[] = {"block", "extends", "include", "import", "from", "call",
-                                         "with", "autoescape", "trans"};
+    static const char *const others[] = {"block", "extends", "include",    "import", "from",
+                                         "call",  "with",    "autoescape", "trans"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (at_name(p, others[i]))
             return template_fail(p->t->context, p->t->name, name->line, BRINK_UNSUPPORTED,

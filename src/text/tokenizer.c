@@ -6,8 +6,8 @@ enum { LONGEST_TEXT = 1 << 28 };
 
 brink_status tokenizer_unsupported(tokenizer *t, const char *part, const char *what)
 {
-    return core_fail(t->context, BRINK_UNSUPPORTED, "%s: %s type \"%.60s\" is not supported", t->file,
-                     part, what);
+    return core_fail(t->context, BRINK_UNSUPPORTED, "%s: %s type \"%.60s\" is not supported",
+                     t->file, part, what);
 }
 
 brink_status tokenizer_malformed(tokenizer *t, const char *what)
@@ -15,8 +15,8 @@ brink_status tokenizer_malformed(tokenizer *t, const char *what)
     return core_fail(t->context, BRINK_BAD_INPUT, "%s: %s", t->file, what);
 }
 
-brink_status tokenizer_text(tokenizer *t, yyjson_val *object, const char *key, const char *otherwise,
-                            const char **out, uint32_t *size)
+brink_status tokenizer_text(tokenizer *t, yyjson_val *object, const char *key,
+                            const char *otherwise, const char **out, uint32_t *size)
 {
     yyjson_val *value = json_get(object, key);
     const char *text = value != NULL ? yyjson_get_str(value) : otherwise;
@@ -35,11 +35,12 @@ brink_status vocabulary_read(tokenizer *t, yyjson_val *json)
     uint64_t bytes = 0, highest = 0;
     if (!yyjson_is_obj(json))
         return tokenizer_malformed(t, "model has no vocabulary");
-    yyjson_obj_foreach(json, i, n, key, id) {
+    yyjson_obj_foreach(json, i, n, key, id)
+    {
         if (!yyjson_is_uint(id) || yyjson_get_uint(id) > 16 * ((uint64_t)count + 4096))
             return core_fail(t->context, BRINK_BAD_INPUT,
-                             "%s: vocabulary: the id of \"%.60s\" is not a number in range", t->file,
-                             yyjson_get_str(key));
+                             "%s: vocabulary: the id of \"%.60s\" is not a number in range",
+                             t->file, yyjson_get_str(key));
         bytes += yyjson_get_len(key);
         if (yyjson_get_uint(id) > highest)
             highest = yyjson_get_uint(id);
@@ -221,7 +222,7 @@ const char *tokenizer_spelling(const tokenizer *t, uint32_t id)
     if (id >= t->size)
         return NULL;
     uint32_t added = t->added_by_id[id];
-    return added != VOCAB_NONE ? t->added[added].content : vocab_spelling(&t->vocabulary, id);
+    return added != VOCAB_NONE ? t->added[added].match : vocab_spelling(&t->vocabulary, id);
 }
 
 bool tokenizer_find(const tokenizer *t, const char *spelling, uint32_t *id)

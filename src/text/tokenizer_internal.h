@@ -39,7 +39,7 @@ void pieces_free(pieces *p);
 typedef struct pattern {
     const char *text; /* set for a plain string */
     uint32_t size;
-    regex *compiled;  /* set for a regular expression */
+    regex *compiled; /* set for a regular expression */
 } pattern;
 
 typedef struct segment {
@@ -136,7 +136,8 @@ typedef struct token_texts {
 typedef struct added_token {
     const char *content; /* as in the file */
     uint32_t size;
-    const char *match; /* what the text must hold: normalised if `normalized` */
+    const char
+        *match; /* what the text must hold and what it decodes to: normalised if `normalized` */
     uint32_t match_size;
     uint32_t id;
     bool single_word, lstrip, rstrip, normalized, special;
@@ -224,8 +225,8 @@ brink_status tokenizer_unsupported(tokenizer *t, const char *part, const char *w
 brink_status tokenizer_malformed(tokenizer *t, const char *what);
 
 /* A member as a string in the tokenizer's memory. */
-brink_status tokenizer_text(tokenizer *t, yyjson_val *object, const char *key, const char *otherwise,
-                            const char **out, uint32_t *size);
+brink_status tokenizer_text(tokenizer *t, yyjson_val *object, const char *key,
+                            const char *otherwise, const char **out, uint32_t *size);
 
 brink_status pattern_read(tokenizer *t, const char *part, yyjson_val *json, pattern *out);
 /* Matches and what lies between them, into t->found. */
@@ -243,7 +244,8 @@ brink_status pretokenizers_read(tokenizer *t, yyjson_val *json);
 brink_status pretokenize(tokenizer *t);
 
 brink_status added_tokens_read(tokenizer *t, yyjson_val *json);
-brink_status added_tokens_split(tokenizer *t, const added_set *set, const char *text, uint32_t size);
+brink_status added_tokens_split(tokenizer *t, const added_set *set, const char *text,
+                                uint32_t size);
 
 brink_status bpe_read(tokenizer *t, yyjson_val *json);
 brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size);

@@ -36,19 +36,28 @@ bool unicode_is_punctuation(uint32_t code)
                (code >= 91 && code <= 96) || (code >= 123 && code <= 126);
     if (code == 0x166D || code == 0x111C9) /* punctuation then, and not now */
         return true;
-    return (unicode_category(code) & UNICODE_P) != 0 && !unicode_is_recent(code);
+    return (unicode_category(code) & UNICODE_P) != 0 && !unicode_is_after_8(code);
 }
 
 bool unicode_is_bert_mark(uint32_t code)
 {
-    if (code == 0x1734 || code == 0x111C9) /* changed their category since */
-        return code == 0x1734;
-    return (unicode_category(code) & UNICODE_MN) != 0 && !unicode_is_recent(code);
+    if (code == 0x1734) /* was one then; the next ones were not yet */
+        return true;
+    if (code == 0x1885 || code == 0x1886 || code == 0xA9BD || code == 0x111C9)
+        return false;
+    return (unicode_category(code) & UNICODE_MN) != 0 && !unicode_is_after_8(code);
+}
+
+bool unicode_is_accent(uint32_t code)
+{
+    if (code == 0x1CF2 || code == 0x1CF3 || code == 0x111C9) /* changed their category since */
+        return code != 0x111C9;
+    return (unicode_category(code) & UNICODE_M) != 0 && !unicode_is_after_9(code);
 }
 
 bool unicode_is_bert_other(uint32_t code)
 {
-    return (unicode_category(code) & UNICODE_OTHER) != 0 && !unicode_is_recent(code);
+    return (unicode_category(code) & UNICODE_OTHER) != 0 && !unicode_is_after_8(code);
 }
 
 uint32_t unicode_fold(uint32_t code)
@@ -57,8 +66,8 @@ uint32_t unicode_fold(uint32_t code)
         return code >= 'A' && code <= 'Z' ? code + 32 : code;
     utf8proc_int32_t folded[4];
     int last = 0;
-    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)code, folded, 4,
-                                                 UTF8PROC_CASEFOLD, &last);
+    utf8proc_ssize_t n =
+        utf8proc_decompose_char((utf8proc_int32_t)code, folded, 4, UTF8PROC_CASEFOLD, &last);
     return n == 1 ? (uint32_t)folded[0] : code;
 }
 
@@ -86,7 +95,10 @@ brink_status unicode_put_upper(buffer *out, uint32_t code)
 
 static uint32_t combining_class(int32_t code)
 {
-    return code < 0x300 ? 0 : utf8proc_get_property(code)->combining_class;
+    if (code < 0x300)
+        return 0;
+    uint32_t class_ = utf8proc_get_property(code)->combining_class;
+    return class_ != 0 && unicode_is_after_9((uint32_t)code) ? 0 : class_;
 }
 
 /* Sorts one run of marks by class, keeping the order of equals. */
@@ -98,8 +110,8 @@ static void merge_sort(int32_t *run, uint32_t n, int32_t *spare)
             uint32_t end = middle + width < n ? middle + width : n;
             uint32_t a = from, b = middle;
             for (uint32_t i = from; i < end; i++) {
-                bool left = a < middle &&
-                            (b >= end || combining_class(run[a]) <= combining_class(run[b]));
+                bool left =
+                    a < middle && (b >= end || combining_class(run[a]) <= combining_class(run[b]));
                 spare[i] = left ? run[a++] : run[b++];
             }
         }
@@ -145,8 +157,8 @@ brink_status unicode_normalize(buffer *out, const char *text, uint32_t size, uni
     options |= form == UNICODE_NFC || form == UNICODE_NFKC ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
     if (form == UNICODE_NFKC || form == UNICODE_NFKD)
         options |= UTF8PROC_COMPAT;
-    utf8proc_option_t apart = (utf8proc_option_t)((unsigned)options & ~(unsigned)UTF8PROC_COMPOSE) |
-                              UTF8PROC_DECOMPOSE;
+    utf8proc_option_t apart =
+        (utf8proc_option_t)((unsigned)options & ~(unsigned)UTF8PROC_COMPOSE) | UTF8PROC_DECOMPOSE;
     brink_context *context = out->context;
     buffer codes = {.context = context};
     brink_status status = BRINK_OK;
@@ -157,7 +169,8 @@ brink_status unicode_normalize(buffer *out, const char *text, uint32_t size, uni
         uint32_t code = utf8_next(text, &i);
         utf8proc_ssize_t n =
             utf8proc_decompose_char((utf8proc_int32_t)code, one, MOST, apart, &last);
-        if (n < 0 || n > MOST) {
+        bool changed = n != 1 || one[0] != (int32_t)code;
+        if (n < 0 || n > MOST || (changed && unicode_is_after_9(code))) {
             one[0] = (int32_t)code;
             n = 1;
         }

@@ -40,8 +40,11 @@ bool unicode_is_punctuation(uint32_t code); /* P* of Unicode 8, and $+<=>^`|~   
 bool unicode_is_bert_mark(uint32_t code);   /* Mn of Unicode 8                        */
 bool unicode_is_bert_other(uint32_t code);  /* Cc, Cf and Co of Unicode 8             */
 
-/* Of a mark, punctuation or control: younger than Unicode 8. */
-bool unicode_is_recent(uint32_t code);
+bool unicode_is_accent(uint32_t code); /* M* of Unicode 9                        */
+
+/* Whether a mark, punctuation, control or decomposing character is younger than that version. */
+bool unicode_is_after_8(uint32_t code);
+bool unicode_is_after_9(uint32_t code);
 
 /* A code point that case variants share, for comparison without regard to case. */
 uint32_t unicode_fold(uint32_t code);
@@ -53,7 +56,7 @@ brink_status unicode_put_upper(buffer *out, uint32_t code);
 
 typedef enum unicode_form { UNICODE_NFD, UNICODE_NFC, UNICODE_NFKD, UNICODE_NFKC } unicode_form;
 
-/* Appends valid UTF-8 `text` to `out` in a normalisation form (UAX #15). Takes linear time, and
+/* Appends valid UTF-8 `text` to `out` in a normalisation form (UAX #15) of Unicode 9. Takes linear time, and
    n log n within a run of combining marks. */
 brink_status unicode_normalize(buffer *out, const char *text, uint32_t size, unicode_form form);
 

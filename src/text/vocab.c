@@ -59,9 +59,8 @@ static uint32_t slot_of(const vocab *v, const char *spelling, uint32_t bytes, ui
 {
     for (uint32_t i = hash & v->mask;; i = (i + 1) & v->mask) {
         const vocab_slot *s = &v->slots[i];
-        if (s->id == VOCAB_NONE ||
-            (s->hash == hash && v->length[s->id] == bytes &&
-             memcmp(v->blob.data + v->start[s->id], spelling, bytes) == 0))
+        if (s->id == VOCAB_NONE || (s->hash == hash && v->length[s->id] == bytes &&
+                                    memcmp(v->blob.data + v->start[s->id], spelling, bytes) == 0))
             return i;
     }
 }
