@@ -24,10 +24,12 @@ done
 [ ${#commands[@]} -gt 0 ] || commands=("make demo" "make test")
 command -v debootstrap >/dev/null || { echo "debootstrap is missing" >&2; exit 2; }
 
-# the mirror that this machine uses for Debian, else the public one
-mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(CREATED_BY) $(REPO_URI)' 2>/dev/null |
-    sed -n 's/^Packages \(.*debian\/\{0,1\}\)$/\1/p' | head -n 1)}
-mirror=${mirror:-http://deb.debian.org/debian}
+# the mirror that this machine uses for Debian, else debootstrap's own choice
+repositories=$(apt-get indextargets --format '$(CREATED_BY) $(REPO_URI)' 2>/dev/null || true)
+mirror=$(sed -n 's/^Packages \(.*debian\/\{0,1\}\)$/\1/p' <<<"$repositories" | head -n 1)
+mirror=${DEBIAN_MIRROR:-$mirror}
+security=$(sed -n 's/^Packages \(.*debian-security\/\{0,1\}\)$/\1/p' <<<"$repositories" | head -n 1)
+security=${DEBIAN_SECURITY_MIRROR:-$security}
 
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
@@ -36,7 +38,7 @@ if [ ! -e "$directory/etc/brink-fresh" ]; then
     start=$SECONDS
     # mount points inside are made by debootstrap; --variant=minbase is the smallest Debian
     debootstrap --variant=minbase --include=ca-certificates,git,make,gcc,libc6-dev,python3 \
-        bookworm "$directory" "$mirror" >"$directory.log" 2>&1 ||
+        bookworm "$directory" ${mirror:+"$mirror"} >"$directory.log" 2>&1 ||
         { tail -n 20 "$directory.log" >&2; exit 1; }
     touch "$directory/etc/brink-fresh"
     echo "fresh: debootstrap took $((SECONDS - start)) s"
@@ -97,9 +99,12 @@ fi
     environment+=(BRINK_FIXTURES=/fixtures)
 }
 # the release and its security and stable updates, as an installer leaves them
-printf 'deb %s bookworm main\ndeb %s bookworm-updates main\ndeb %s bookworm-security main\n' \
-    "$mirror" "$mirror" "${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}" \
-    >"$directory/etc/apt/sources.list"
+if [ -n "$mirror" ]; then
+    {
+        printf 'deb %s bookworm main\ndeb %s bookworm-updates main\n' "$mirror" "$mirror"
+        [ -z "$security" ] || printf 'deb %s bookworm-security main\n' "$security"
+    } >"$directory/etc/apt/sources.list"
+fi
 
 rm -rf "$directory/root/brink" "$directory/tmp/brink.bundle"
 git -C "$source_tree" bundle create --quiet "$directory/tmp/brink.bundle" HEAD
