@@ -112,11 +112,36 @@ static uint64_t weights_bytes(const brink_model *m)
     return bytes;
 }
 
+/* Block-quantised weights are stored several to a byte, with scales that are no parameters. */
+static void count_packed(const brink_model *m, const onnx_graph *g, uint64_t *parameters)
+{
+    for (uint32_t i = 0; i < g->node_count; i++) {
+        const onnx_node *n = &g->nodes[i];
+        for (uint32_t k = 0; k < n->attr_count; k++)
+            if (n->attrs[k].kind == ATTR_KIND_GRAPH)
+                count_packed(m, n->attrs[k].graph, parameters);
+        if (strcmp(n->type, "MatMulNBits") != 0)
+            continue;
+        uint64_t stored = 0, real;
+        for (uint32_t k = 1; k < n->input_count && k < 4; k++) {
+            const onnx_tensor *t =
+                n->inputs[k] == ONNX_NONE ? NULL : m->onnx.values[n->inputs[k]].initial;
+            stored += t != NULL ? t->count : 0;
+        }
+        int64_t rows = onnx_int(n, ATTR_N, 0), columns = onnx_int(n, ATTR_K, 0);
+        if (rows > 0 && columns > 0 && stored <= *parameters &&
+            core_mul((uint64_t)rows, (uint64_t)columns, &real) &&
+            !core_add(*parameters - stored, real, parameters))
+            *parameters = UINT64_MAX;
+    }
+}
+
 void brink_model_get_facts(const brink_model *m, brink_model_facts *out)
 {
     *out = (brink_model_facts){.weights_bytes = weights_bytes(m)};
     for (uint32_t i = 0; i < m->onnx.tensor_count; i++)
         out->parameters += m->onnx.tensors[i]->count;
+    count_packed(m, m->onnx.graph, &out->parameters);
     out->language_model = m->decoder.slot_count != 0;
     if (out->language_model) {
         out->vocabulary = m->decoder.vocabulary;
