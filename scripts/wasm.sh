@@ -10,7 +10,8 @@ for preset in "$@"; do
     if [ -e web/node_modules/.bin/wasm-opt ] && ! grep -q wasm-opt "build/$preset/build.ninja"; then
         cmake --preset "$preset" >"build/$preset.log" 2>&1
     fi
-    cmake --build --preset "$preset"
+    echo "wasm: $preset"
+    cmake --build --preset "$preset" -- --quiet
 done
 node -e '
 const fs = require("fs"), zlib = require("zlib");

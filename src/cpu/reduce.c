@@ -151,7 +151,8 @@ static brink_status reduce(const kernel_args *a, reduce_kind kind)
     case BRINK_U64: fn = reduce_uint64_t; break;
     default: return kernel_bad_type(a, x->type);
     }
-    reduce_job job = {.kind = kind, .x = x->data, .to = out->data, .count = 1, .columns = 1};
+    /* an empty input may have no address, and nothing of it is read */
+    reduce_job job = {.kind = kind, .x = x->data != NULL ? x->data : out->data, .to = out->data, .count = 1, .columns = 1};
     job.kept.operands = job.reduced.operands = 2;
     dense_strides(x->rank, x->dims, dense);
     for (uint32_t i = 0; i < x->rank; i++) {

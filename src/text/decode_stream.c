@@ -81,7 +81,7 @@ static brink_status trim(decode_stream *s)
 {
     enum { KEEP = 4 };
     uint32_t keep = s->count < KEEP ? s->count : KEEP;
-    while (keep < s->count && continues(s->t, s->ids[s->count - keep]))
+    while (keep < s->count && keep < KEEP + 3 && continues(s->t, s->ids[s->count - keep]))
         keep++;
     memmove(s->ids, s->ids + s->count - keep, keep * sizeof *s->ids);
     s->count = keep;

@@ -94,6 +94,7 @@ brink_status tokenizer_create(brink_context *context, const char *file_name, con
     t->context = context;
     t->file = file_name;
     t->unknown = VOCAB_NONE;
+    memset(t->byte_ids, 0xFF, sizeof t->byte_ids);
     t->input.context = t->spare.context = t->normal.context = t->word.context = context;
     t->front.text.context = t->back.text.context = context;
     t->texts.text.context = t->other_texts.text.context = context;

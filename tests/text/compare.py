@@ -50,7 +50,10 @@ def random_text(rng):
 
 def random_bytes(rng):
     good = random_text(rng).encode()
-    return bytes(rng.randrange(256) if rng.random() < 0.15 else b for b in good)
+    while True:
+        raw = bytes(rng.randrange(256) if rng.random() < 0.15 else b for b in good)
+        if all(unicodedata.category(c) != "Cn" for c in raw.decode("utf-8", "replace")):
+            return raw
 
 
 def ask(driver, mode, path, records):
