@@ -9,6 +9,8 @@ model=${BRINK_MODELS:-build/models}/smollm2
 prompt=${DEMO_PROMPT:-Why is the sky blue? Answer in two sentences.}
 max_tokens=${DEMO_TOKENS:-64}
 
+(cd web && npm run --silent build)
+
 printf '\n── in the terminal ──────────────────────────────────────\n%s\n\n' "$prompt"
 build/brink generate "$model" --chat --exact --prompt "$prompt" --max-tokens "$max_tokens" \
     --json --quiet >build/demo-tokens.json

@@ -70,6 +70,13 @@ try {
   const done = heard("done");
   const problem = heard("error").then(({ message }) => Promise.reject(new Error(message)));
   problem.catch(() => {});
+  const broken = new Promise((_, reject) => {
+    page.on("response", (answer) => {
+      if (answer.status() >= 400 && answer.request().resourceType() === "script")
+        reject(new Error(`${answer.url()}: ${answer.status()}; is the SDK built (npm run build)?`));
+    });
+  });
+  broken.catch(() => {});
   const timeout = new Promise((_, reject) => {
     const timer = setTimeout(() => reject(new Error(`no answer after ${values.timeout} s`)), 1000 * Number(values.timeout));
     timer.unref();
@@ -88,7 +95,7 @@ try {
   for (const name of ["model", "variant", "threads"]) if (values[name]) query.set(name, values[name]);
   if (values.exact) query.set("exact", "1");
   await page.goto(`${server.url}?${query}`);
-  const start = await Promise.race([ready, problem, timeout]);
+  const start = await Promise.race([ready, problem, broken, timeout]);
   await page.fill("#prompt", prompt);
   await page.fill("#max-tokens", maxTokens);
   await page.check(`input[name=mode][value=${values.chat ? "chat" : "continue"}]`);
