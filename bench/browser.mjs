@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { launchBrowser } from "../web/demo/browser.mjs";
 import { startServer } from "../web/demo/serve.mjs";
-import { fromRoot, modelName, order, out, prompts, ratio, repeat, root, save, table, threadCounts } from "./lib.mjs";
+import { fromRoot, modelName, order, out, prompts, ratio, repeat, root, save, table, threadCounts, warnIfBusy } from "./lib.mjs";
 
 const STEPS = 64;
 const ids = prompts().speed;
@@ -68,6 +68,7 @@ async function openWllama({ threads, name }) {
   return { load_ms: performance.now() - start, threads: wllama.getNumThreads() };
 }
 
+warnIfBusy();
 const browser = await launchBrowser();
 const results = [];
 try {

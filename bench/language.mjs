@@ -10,7 +10,7 @@
    threads that spin while they wait make processor time meaningless. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { Child, fromRoot, median, modelName, order, out, prompts, ratio, repeat, root, save, table, threadCounts } from "./lib.mjs";
+import { Child, fromRoot, median, modelName, order, out, prompts, ratio, repeat, root, save, table, threadCounts, warnIfBusy } from "./lib.mjs";
 
 const STEPS = 64;
 const ids = prompts().speed; // SmolLM2's ids: below 49,152, so tokens of any model's vocabulary here
@@ -59,6 +59,7 @@ async function measure(side, threads) {
   };
 }
 
+warnIfBusy();
 const results = [];
 for (const threads of threadCounts) {
   const rounds = [];

@@ -5,7 +5,7 @@
    the median round and the range. The single measurements go to build/bench/SUITE.json. */
 import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,7 @@ export const out = join(root, "build/bench");
 export const fromRoot = (name, fallback) => resolve(root, process.env[name] ?? fallback);
 export const repeat = Math.max(1, Number(process.env.BENCH_REPEAT ?? 5));
 export const cores = cpus().length;
+const load = loadavg()[0]; // before the suite adds its own
 /** Thread counts to measure: BENCH_THREADS ("1,4"), or one and all cores. */
 export const threadCounts = process.env.BENCH_THREADS ? process.env.BENCH_THREADS.split(",").map(Number) : [...new Set([1, cores])];
 export const modelName = process.env.BENCH_MODEL ?? "smollm2";
@@ -48,9 +49,14 @@ export function table(title, rows) {
     console.log(row.map((cell, i) => (i === 1 ? cell.padStart(width[i]) : cell.padEnd(width[i]))).join("  ").trimEnd());
 }
 
+/** Says so when the machine already had other work: the figures then measure that as well. */
+export function warnIfBusy() {
+  if (load > 0.5) console.log(`The load was ${load.toFixed(1)} before this began: figures by the clock, of several threads above all, are not to be trusted.`);
+}
+
 export function save(suite, result) {
   mkdirSync(out, { recursive: true });
-  const machine = { cpu: cpus()[0].model, cores, platform: `${process.platform} ${process.arch}`, date: new Date().toISOString() };
+  const machine = { cpu: cpus()[0].model, cores, load, platform: `${process.platform} ${process.arch}`, date: new Date().toISOString() };
   writeFileSync(join(out, `${suite}.json`), JSON.stringify({ suite, machine, ...result }, null, 1) + "\n");
 }
 

@@ -66,9 +66,9 @@ typedef struct brink_model brink_model;
 typedef struct brink_session brink_session;
 
 typedef struct brink_context_desc {
-    uint32_t threads;       /* worker threads, this one included; 0: one a core (1 without threads) */
-    uint64_t memory_budget; /* most bytes the engine may hold at once; 0: no limit                  */
-    void (*log)(void *user, const char *line); /* NULL: silent                                      */
+    uint32_t threads;       /* that compute, the caller's included; 0: one a core */
+    uint64_t memory_budget; /* most bytes the engine may hold at once; 0: no limit */
+    void (*log)(void *user, const char *line); /* NULL: silent */
     void *user;
 } brink_context_desc;
 
@@ -156,8 +156,8 @@ BRINK_API void brink_tensor_release(brink_context *context, brink_tensor *tensor
 typedef struct brink_model_desc {
     const char *graph; /* name of the graph inside the folder, "model.onnx" if NULL */
     bool graph_only;   /* do not ask for configuration and tokenizer                */
-    bool no_weights;   /* do not ask for external data: brink_model_… queries work, running fails */
-    bool exact;        /* f32 activations in quantised products, whatever a node's accuracy_level */
+    bool no_weights;   /* do not ask for external data: queries work, running fails */
+    bool exact;        /* f32 activations, whatever a node's accuracy_level says    */
 } brink_model_desc;
 
 BRINK_API brink_status brink_model_load_begin(brink_context *context, const brink_model_desc *desc,
@@ -352,14 +352,18 @@ BRINK_API bool brink_generate_next(brink_task *task, uint32_t *id, const char **
    before the first. */
 BRINK_API const float *brink_generate_logits(const brink_task *task, uint32_t *vocabulary);
 
-typedef enum brink_finish { BRINK_FINISH_NONE = 0, BRINK_FINISH_STOP, BRINK_FINISH_LENGTH } brink_finish;
+typedef enum brink_finish {
+    BRINK_FINISH_NONE = 0,
+    BRINK_FINISH_STOP,  /* an end token or a stop text */
+    BRINK_FINISH_LENGTH /* max_tokens, or the context is full */
+} brink_finish;
 
 typedef struct brink_generate_stats {
     brink_finish finish;
     uint32_t prompt_tokens;
     uint32_t tokens;
-    uint64_t prefill_us;     /* begin to the first token           */
-    uint64_t decode_us;      /* first token to the last            */
+    uint64_t prefill_us; /* begin to the first token */
+    uint64_t decode_us;  /* first token to the last  */
 } brink_generate_stats;
 
 BRINK_API void brink_generate_get_stats(const brink_task *task, brink_generate_stats *out);

@@ -37,7 +37,8 @@ void *arena_alloc(arena *a, uint64_t size)
             block = LARGEST_STEP;
         if (block < rounded)
             block = rounded;
-        arena_block *b = core_alloc(a->context, block > UINT64_MAX - HEADER ? block : block + HEADER);
+        arena_block *b =
+            core_alloc(a->context, block > UINT64_MAX - HEADER ? block : block + HEADER);
         if (b == NULL)
             return NULL;
         *b = (arena_block){a->blocks, block};

@@ -54,8 +54,8 @@ void *core_alloc(brink_context *context, uint64_t size)
     char *base = malloc((size_t)total);
     if (base == NULL)
         goto no_room;
-    char *data = (char *)(((uintptr_t)base + sizeof(header) + ALIGNMENT - 1) &
-                          ~(uintptr_t)(ALIGNMENT - 1));
+    char *data =
+        (char *)(((uintptr_t)base + sizeof(header) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
     header *h = (header *)(data - sizeof(header));
     h->base = base;
     h->size = size;

@@ -28,7 +28,7 @@ static inline float half_to_float(uint16_t h)
         return bits_float(sign | 0x7F800000u | mantissa << 13);
     if (exponent != 0)
         return bits_float(sign | (exponent + 112) << 23 | mantissa << 13);
-    float magnitude = (float)mantissa * (1.0f / 16777216.0f); /* subnormal: mantissa * 2^-24, exact */
+    float magnitude = (float)mantissa * (1.0f / 16777216.0f); /* subnormal: m * 2^-24, exact */
     return sign ? -magnitude : magnitude;
 }
 

@@ -10,10 +10,10 @@ enum { ATTENTION_ROWS = 16, ATTENTION_KEYS = 256 };
 
 /* One group of rows against the keys [first, last). */
 typedef struct attention {
-    int64_t rows, d, dv;         /* rows <= ATTENTION_ROWS; sizes of a key and of a value */
-    const float *q;              /* [rows, d], scaled, rows q_row apart */
+    int64_t rows, d, dv; /* rows <= ATTENTION_ROWS; sizes of a key and of a value */
+    const float *q;      /* [rows, d], scaled, rows q_row apart */
     int64_t q_row;
-    const float *k, *v;          /* [last, d] and [last, dv], rows k_row and v_row apart */
+    const float *k, *v; /* [last, d] and [last, dv], rows k_row and v_row apart */
     int64_t k_row, v_row;
     int64_t first, last;
     int64_t low[ATTENTION_ROWS]; /* keys [low, high) are visible to a row */

@@ -80,21 +80,41 @@ static void from_reals(const cast_job *job, const double *x, int64_t n, void *d)
     for (int64_t i = 0; i < n; i++) {
         double p = x[i];
         switch (job->to) {
-        case BRINK_F64: ((double *)d)[i] = p; break;
-        case BRINK_BOOL: ((uint8_t *)d)[i] = p != 0; break;
-        case BRINK_I8: ((int8_t *)d)[i] = (int8_t)cut32(p); break;
-        case BRINK_U8: ((uint8_t *)d)[i] = (uint8_t)cut32(p); break;
-        case BRINK_I16: ((int16_t *)d)[i] = (int16_t)cut32(p); break;
-        case BRINK_U16: ((uint16_t *)d)[i] = (uint16_t)cut32(p); break;
-        case BRINK_I32: ((int32_t *)d)[i] = cut32(p); break;
-        case BRINK_U32: ((uint32_t *)d)[i] = (uint32_t)cut64(p); break;
-        case BRINK_I64: ((int64_t *)d)[i] = cut64(p); break;
+        case BRINK_F64:
+            ((double *)d)[i] = p;
+            break;
+        case BRINK_BOOL:
+            ((uint8_t *)d)[i] = p != 0;
+            break;
+        case BRINK_I8:
+            ((int8_t *)d)[i] = (int8_t)cut32(p);
+            break;
+        case BRINK_U8:
+            ((uint8_t *)d)[i] = (uint8_t)cut32(p);
+            break;
+        case BRINK_I16:
+            ((int16_t *)d)[i] = (int16_t)cut32(p);
+            break;
+        case BRINK_U16:
+            ((uint16_t *)d)[i] = (uint16_t)cut32(p);
+            break;
+        case BRINK_I32:
+            ((int32_t *)d)[i] = cut32(p);
+            break;
+        case BRINK_U32:
+            ((uint32_t *)d)[i] = (uint32_t)cut64(p);
+            break;
+        case BRINK_I64:
+            ((int64_t *)d)[i] = cut64(p);
+            break;
         case BRINK_U64:
             ((uint64_t *)d)[i] = p >= 9223372036854775808.0 && p < 18446744073709551616.0
                                      ? (uint64_t)p
                                      : (uint64_t)cut64(p);
             break;
-        default: store_real(job, d, i, (float)p); break;
+        default:
+            store_real(job, d, i, (float)p);
+            break;
         }
     }
 }
@@ -105,17 +125,31 @@ static void from_integers(const cast_job *job, const int64_t *x, int64_t n, void
     for (int64_t i = 0; i < n; i++) {
         int64_t p = x[i];
         switch (job->to) {
-        case BRINK_F64: ((double *)d)[i] = wide ? (double)(uint64_t)p : (double)p; break;
-        case BRINK_BOOL: ((uint8_t *)d)[i] = p != 0; break;
+        case BRINK_F64:
+            ((double *)d)[i] = wide ? (double)(uint64_t)p : (double)p;
+            break;
+        case BRINK_BOOL:
+            ((uint8_t *)d)[i] = p != 0;
+            break;
         case BRINK_I8:
-        case BRINK_U8: ((uint8_t *)d)[i] = (uint8_t)p; break;
+        case BRINK_U8:
+            ((uint8_t *)d)[i] = (uint8_t)p;
+            break;
         case BRINK_I16:
-        case BRINK_U16: ((uint16_t *)d)[i] = (uint16_t)p; break;
+        case BRINK_U16:
+            ((uint16_t *)d)[i] = (uint16_t)p;
+            break;
         case BRINK_I32:
-        case BRINK_U32: ((uint32_t *)d)[i] = (uint32_t)p; break;
+        case BRINK_U32:
+            ((uint32_t *)d)[i] = (uint32_t)p;
+            break;
         case BRINK_I64:
-        case BRINK_U64: ((uint64_t *)d)[i] = (uint64_t)p; break;
-        default: store_real(job, d, i, wide ? (float)(uint64_t)p : (float)p); break;
+        case BRINK_U64:
+            ((uint64_t *)d)[i] = (uint64_t)p;
+            break;
+        default:
+            store_real(job, d, i, wide ? (float)(uint64_t)p : (float)p);
+            break;
         }
     }
 }

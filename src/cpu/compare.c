@@ -28,18 +28,29 @@ typedef void (*compare_row)(uint8_t *to, const void *x, int64_t sx, const void *
     static compare_row name##_row(brink_type type)                                                 \
     {                                                                                              \
         switch (type) {                                                                            \
-        case BRINK_F32: return name##_f32;                                                         \
-        case BRINK_F64: return name##_f64;                                                         \
-        case BRINK_I8: return name##_i8;                                                           \
+        case BRINK_F32:                                                                            \
+            return name##_f32;                                                                     \
+        case BRINK_F64:                                                                            \
+            return name##_f64;                                                                     \
+        case BRINK_I8:                                                                             \
+            return name##_i8;                                                                      \
         case BRINK_BOOL:                                                                           \
-        case BRINK_U8: return name##_u8;                                                           \
-        case BRINK_I16: return name##_i16;                                                         \
-        case BRINK_U16: return name##_u16;                                                         \
-        case BRINK_I32: return name##_i32;                                                         \
-        case BRINK_U32: return name##_u32;                                                         \
-        case BRINK_I64: return name##_i64;                                                         \
-        case BRINK_U64: return name##_u64;                                                         \
-        default: return NULL;                                                                      \
+        case BRINK_U8:                                                                             \
+            return name##_u8;                                                                      \
+        case BRINK_I16:                                                                            \
+            return name##_i16;                                                                     \
+        case BRINK_U16:                                                                            \
+            return name##_u16;                                                                     \
+        case BRINK_I32:                                                                            \
+            return name##_i32;                                                                     \
+        case BRINK_U32:                                                                            \
+            return name##_u32;                                                                     \
+        case BRINK_I64:                                                                            \
+            return name##_i64;                                                                     \
+        case BRINK_U64:                                                                            \
+            return name##_u64;                                                                     \
+        default:                                                                                   \
+            return NULL;                                                                           \
         }                                                                                          \
     }
 
@@ -71,8 +82,13 @@ static brink_status compare(const kernel_args *a, const tensor *x, const tensor 
         return kernel_bad_type(a, x->type);
     nd w;
     nd_broadcast(&w, a->out[0], (const tensor *const[]){x, y}, 2);
-    compare_job job = {row,     a->out[0]->data, x->data,         y->data, nd_inner(&w, 1),
-                       nd_inner(&w, 2), element_bytes(x->type)};
+    compare_job job = {row,
+                       a->out[0]->data,
+                       x->data,
+                       y->data,
+                       nd_inner(&w, 1),
+                       nd_inner(&w, 2),
+                       element_bytes(x->type)};
     nd_for(a->context->pool, &w, compare_piece, &job);
     return BRINK_OK;
 }

@@ -17,7 +17,7 @@ typedef struct conv {
     int64_t stride[SPATIAL], dilation[SPATIAL], before[SPATIAL]; /* before: padding */
     int64_t image_size, kernel_size, result_size;                /* products       */
     int64_t channels, outputs;                                   /* of one group   */
-    const float *x; /* this group's image */
+    const float *x;                                              /* this group's image */
     /* depthwise */
     const float *w, *bias;
     float *y;
@@ -87,8 +87,8 @@ static void depthwise_range(void *arg, int64_t begin, int64_t end, uint32_t thre
     for (int64_t unit = begin; unit < end; unit++) {
         conv c = *job;
         int64_t output = unit % (c.groups * c.multiplier);
-        c.x = job->x + (unit / (c.groups * c.multiplier) * c.groups + output / c.multiplier) *
-                           c.image_size;
+        c.x = job->x +
+              (unit / (c.groups * c.multiplier) * c.groups + output / c.multiplier) * c.image_size;
         const float *w = c.w + output * c.kernel_size;
         float *y = c.y + unit * c.result_size, bias = c.bias != NULL ? c.bias[output] : 0;
         for (int64_t n = 0; n < c.result_size; n += RUN) {

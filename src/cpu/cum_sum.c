@@ -10,7 +10,7 @@
         A sum = 0;                                                                                 \
         for (int64_t i = 0; i < n; i++, to += step, x += step) {                                   \
             A before = sum;                                                                        \
-            sum += (A)*x;                                                                          \
+            sum += (A) * x;                                                                        \
             *to = (T)(exclusive ? before : sum);                                                   \
         }                                                                                          \
     }

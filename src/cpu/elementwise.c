@@ -47,8 +47,8 @@ typedef void (*binary_row)(void *to, const void *x, int64_t sx, const void *y, i
         }                                                                                          \
     }
 
-#define WRAPPING(op) (uint64_t) p op(uint64_t) q
-#define ROWS(op, float_expr, signed_expr, unsigned_expr)                                                         \
+#define WRAPPING(op) (uint64_t)p op(uint64_t) q
+#define ROWS(op, float_expr, signed_expr, unsigned_expr)                                           \
     FAST_ROW(op##_f32, float, float_expr)                                                          \
     PLAIN_ROW(op##_f64, double, float_expr)                                                        \
     PLAIN_ROW(op##_i8, int8_t, signed_expr)                                                        \
@@ -62,17 +62,28 @@ typedef void (*binary_row)(void *to, const void *x, int64_t sx, const void *y, i
     static binary_row op##_row(brink_type type)                                                    \
     {                                                                                              \
         switch (type) {                                                                            \
-        case BRINK_F32: return op##_f32;                                                           \
-        case BRINK_F64: return op##_f64;                                                           \
-        case BRINK_I8: return op##_i8;                                                             \
-        case BRINK_U8: return op##_u8;                                                             \
-        case BRINK_I16: return op##_i16;                                                           \
-        case BRINK_U16: return op##_u16;                                                           \
-        case BRINK_I32: return op##_i32;                                                           \
-        case BRINK_U32: return op##_u32;                                                           \
-        case BRINK_I64: return op##_i64;                                                           \
-        case BRINK_U64: return op##_u64;                                                           \
-        default: return NULL;                                                                      \
+        case BRINK_F32:                                                                            \
+            return op##_f32;                                                                       \
+        case BRINK_F64:                                                                            \
+            return op##_f64;                                                                       \
+        case BRINK_I8:                                                                             \
+            return op##_i8;                                                                        \
+        case BRINK_U8:                                                                             \
+            return op##_u8;                                                                        \
+        case BRINK_I16:                                                                            \
+            return op##_i16;                                                                       \
+        case BRINK_U16:                                                                            \
+            return op##_u16;                                                                       \
+        case BRINK_I32:                                                                            \
+            return op##_i32;                                                                       \
+        case BRINK_U32:                                                                            \
+            return op##_u32;                                                                       \
+        case BRINK_I64:                                                                            \
+            return op##_i64;                                                                       \
+        case BRINK_U64:                                                                            \
+            return op##_u64;                                                                       \
+        default:                                                                                   \
+            return NULL;                                                                           \
         }                                                                                          \
     }
 
@@ -91,7 +102,7 @@ static double floor_mod(double p, double q)
 
 ROWS(add, p + q, WRAPPING(+), WRAPPING(+))
 ROWS(sub, p - q, WRAPPING(-), WRAPPING(-))
-ROWS(mul, p * q, WRAPPING(*), WRAPPING(*))
+ROWS(mul, p *q, WRAPPING(*), WRAPPING(*))
 ROWS(div, p / q, QUOTIENT, p / q)
 ROWS(mod, floor_mod(p, q), FLOORED, p % q)
 ROWS(fmod, fmod(p, q), TRUNCATED, p % q)
@@ -119,8 +130,13 @@ static void binary_run(const kernel_args *a, binary_row row, tensor *out, const 
 {
     nd w;
     nd_broadcast(&w, out, (const tensor *const[]){x, y}, 2);
-    binary_job job = {row,           out->data,      x->data, y->data, nd_inner(&w, 1),
-                      nd_inner(&w, 2), element_bytes(out->type)};
+    binary_job job = {row,
+                      out->data,
+                      x->data,
+                      y->data,
+                      nd_inner(&w, 1),
+                      nd_inner(&w, 2),
+                      element_bytes(out->type)};
     nd_for(a->context->pool, &w, binary_piece, &job);
 }
 

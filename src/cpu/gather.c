@@ -113,8 +113,10 @@ brink_status cpu_gather_nd(const kernel_args *a)
         return kernel_bad_type(a, x->type);
     int64_t width = indices->rank == 0 ? 0 : indices->dims[indices->rank - 1];
     if (batch_dims >= indices->rank || width + batch_dims > x->rank)
-        return kernel_fail(a, BRINK_BAD_INPUT, "index tuples of %lld after %u batch dimensions, "
-                           "the data's rank is %u", (long long)width, batch_dims, x->rank);
+        return kernel_fail(a, BRINK_BAD_INPUT,
+                           "index tuples of %lld after %u batch dimensions, "
+                           "the data's rank is %u",
+                           (long long)width, batch_dims, x->rank);
     int64_t dense[BRINK_MAX_RANK];
     dense_strides(x->rank, x->dims, dense);
     int64_t batches = dims_product(x, 0, batch_dims);

@@ -26,7 +26,11 @@ brink_status cpu_gather_block_quantized(const kernel_args *a)
     const tensor *data = a->in[0], *indices = a->in[1];
     tensor *out = a->out[0];
     bool packed = data->type == BRINK_U8;
-    table t = {data, a->in[2], kernel_in(a, 3), packed ? onnx_int(a->node, ATTR_bits, 4) : 4, 0,
+    table t = {data,
+               a->in[2],
+               kernel_in(a, 3),
+               packed ? onnx_int(a->node, ATTR_bits, 4) : 4,
+               0,
                data->type == BRINK_I4};
     int64_t block = onnx_int(a->node, ATTR_block_size, 128), dims[BRINK_MAX_RANK];
     uint32_t rank = data->rank, gather_axis, axis;
@@ -58,8 +62,7 @@ brink_status cpu_gather_block_quantized(const kernel_args *a)
     int64_t last = axis == rank - 1 ? blocks : dims[rank - 1];
     int64_t zero_row = packed && t.bits == 4 ? (last + 1) / 2 * 2 : last;
     int64_t zeros = last == 0 ? 0 : rows / last * zero_row;
-    if (t.zeros != NULL &&
-        tensor_count(t.zeros) * (packed && t.bits == 4 ? 2 : 1) < zeros)
+    if (t.zeros != NULL && tensor_count(t.zeros) * (packed && t.bits == 4 ? 2 : 1) < zeros)
         return kernel_fail(a, BRINK_BAD_INPUT, "%lld zero points are too few",
                            (long long)tensor_count(t.zeros));
     int64_t bound = dims[gather_axis], count = tensor_count(indices);
@@ -74,11 +77,11 @@ brink_status cpu_gather_block_quantized(const kernel_args *a)
             for (int64_t j = 0; j < after; j++) {
                 int64_t at = (o * bound + index) * after + j;
                 int64_t step = at / inner % dims[axis];
-                int64_t b = (at / (inner * dims[axis]) * blocks + step / block) * inner + at % inner;
+                int64_t b =
+                    (at / (inner * dims[axis]) * blocks + step / block) * inner + at % inner;
                 int64_t zero = t.zero;
                 if (t.zeros != NULL)
-                    zero = code_at(t.zeros, t.bits, t.negative,
-                                   b / last * zero_row + b % last);
+                    zero = code_at(t.zeros, t.bits, t.negative, b / last * zero_row + b % last);
                 *to++ = (float)(code_at(data, t.bits, t.negative, at) - zero) *
                         (float)tensor_number(t.scales, b);
             }

@@ -25,9 +25,9 @@ typedef struct gemm {
         for (int64_t i = 0; i < g->m; i++)                                                         \
             for (int64_t j = 0; j < g->n; j++) {                                                   \
                 T *to = y + i * g->n + j;                                                          \
-                T value = g->alpha == 1 ? *to : (T)((T)g->alpha * *to);                          \
+                T value = g->alpha == 1 ? *to : (T)((T)g->alpha * *to);                            \
                 T addend = c == NULL ? 0 : ((const T *)c->data)[i * row + j * column];             \
-                *to = (T)(value + (g->beta == 1 ? addend : (T)((T)g->beta * addend)));           \
+                *to = (T)(value + (g->beta == 1 ? addend : (T)((T)g->beta * addend)));             \
             }                                                                                      \
     }
 
@@ -69,10 +69,8 @@ static brink_status gemm_f32(const kernel_args *a, const gemm *g, const tensor *
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;
     if (copy != 0) {
-        nd walk = {.rank = 2,
-                   .operands = 2,
-                   .dims = {g->m, g->k},
-                   .stride = {{g->k, 1}, {1, g->m}}};
+        nd walk = {
+            .rank = 2, .operands = 2, .dims = {g->m, g->k}, .stride = {{g->k, 1}, {1, g->m}}};
         nd_copy(a->context->pool, &walk, memory, x->data, sizeof(float));
         p.x = (const float *)(const void *)memory;
     }
@@ -113,11 +111,14 @@ brink_status cpu_gemm(const kernel_args *a)
     plain_##T(out->data, x->data, w->data, &g);                                                    \
     finish_##T(out->data, &g, c);                                                                  \
     return BRINK_OK;
-    case BRINK_F64: CASE(double)
+    case BRINK_F64:
+        CASE(double)
     case BRINK_I32:
-    case BRINK_U32: CASE(uint32_t)
+    case BRINK_U32:
+        CASE(uint32_t)
     case BRINK_I64:
-    case BRINK_U64: CASE(uint64_t)
+    case BRINK_U64:
+        CASE(uint64_t)
 #undef CASE
     default:
         return kernel_bad_type(a, out->type);

@@ -284,10 +284,10 @@ static brink_status attributes(const kernel_args *a, gqa *g)
 {
     const tensor *cos = kernel_in(a, 7), *sin = kernel_in(a, 8);
     if (onnx_int(a->node, ATTR_do_rotary, 0) != 0) {
-        if (cos == NULL || sin == NULL || cos->rank != 2 || tensor_count(sin) != tensor_count(cos) ||
-            2 * cos->dims[1] > g->d)
-            return kernel_fail(a, BRINK_BAD_INPUT, "cos_cache and sin_cache do not fit heads of %lld",
-                               (long long)g->d);
+        if (cos == NULL || sin == NULL || cos->rank != 2 ||
+            tensor_count(sin) != tensor_count(cos) || 2 * cos->dims[1] > g->d)
+            return kernel_fail(a, BRINK_BAD_INPUT,
+                               "cos_cache and sin_cache do not fit heads of %lld", (long long)g->d);
         g->cos = cos->data;
         g->sin = sin->data;
         g->cache_rows = cos->dims[0];
@@ -310,26 +310,29 @@ static brink_status lengths(const kernel_args *a, const gqa *g, int64_t present_
     for (int64_t b = 0; b < g->batch; b++) {
         int64_t total = total_of(g, b), end = past_of(g, b) + g->rows;
         if (total < 1 || total > present_rows || end > present_rows)
-            return kernel_fail(a, BRINK_BAD_INPUT, "seqlens_k %lld with %lld new rows, the cache "
-                               "has %lld", (long long)(total - 1), (long long)g->rows,
-                               (long long)present_rows);
+            return kernel_fail(a, BRINK_BAD_INPUT,
+                               "seqlens_k %lld with %lld new rows, the cache "
+                               "has %lld",
+                               (long long)(total - 1), (long long)g->rows, (long long)present_rows);
         if (past_of(g, b) > g->past_rows)
-            return kernel_fail(a, BRINK_BAD_INPUT, "seqlens_k %lld means %lld past rows, there are "
-                               "%lld", (long long)(total - 1), (long long)past_of(g, b),
+            return kernel_fail(a, BRINK_BAD_INPUT,
+                               "seqlens_k %lld means %lld past rows, there are "
+                               "%lld",
+                               (long long)(total - 1), (long long)past_of(g, b),
                                (long long)g->past_rows);
-        if (g->bias != NULL &&
-            (g->bias->rank != 4 || g->bias->dims[3] < total ||
-             (g->bias->dims[0] != 1 && g->bias->dims[0] != g->batch) ||
-             (g->bias->dims[1] != 1 && g->bias->dims[1] != g->heads) ||
-             (g->bias->dims[2] != 1 && g->bias->dims[2] != g->rows)))
+        if (g->bias != NULL && (g->bias->rank != 4 || g->bias->dims[3] < total ||
+                                (g->bias->dims[0] != 1 && g->bias->dims[0] != g->batch) ||
+                                (g->bias->dims[1] != 1 && g->bias->dims[1] != g->heads) ||
+                                (g->bias->dims[2] != 1 && g->bias->dims[2] != g->rows)))
             return kernel_fail(a, BRINK_BAD_INPUT, "attention_bias does not fit %lld keys",
                                (long long)total);
         for (int64_t s = 0; g->half > 0 && s < g->rows; s++) {
             int64_t position = position_of(g, b, s);
             if (position < 0 || position >= g->cache_rows)
-                return kernel_fail(a, BRINK_BAD_INPUT, "position %lld is outside the rotary "
-                                   "cache's %lld rows", (long long)position,
-                                   (long long)g->cache_rows);
+                return kernel_fail(a, BRINK_BAD_INPUT,
+                                   "position %lld is outside the rotary "
+                                   "cache's %lld rows",
+                                   (long long)position, (long long)g->cache_rows);
         }
     }
     return BRINK_OK;
@@ -391,9 +394,10 @@ brink_status cpu_group_query_attention(const kernel_args *a)
         rest += out[w] == NULL ? missing : 0;
         g.in_place[w] = g.past[w] != NULL && g.past[w]->data == g.present[w];
         if (g.in_place[w] && g.past_capacity != g.capacity)
-            return kernel_fail(a, BRINK_BAD_INPUT, "past and present share a buffer and differ in "
-                               "rows, %lld and %lld", (long long)g.past_capacity,
-                               (long long)g.capacity);
+            return kernel_fail(a, BRINK_BAD_INPUT,
+                               "past and present share a buffer and differ in "
+                               "rows, %lld and %lld",
+                               (long long)g.past_capacity, (long long)g.capacity);
     }
     tensor *y = kernel_out(a, 0);
     thread_for(pool, 2 * kv, grain_for(g.past_rows * g.d), past_range, &g);

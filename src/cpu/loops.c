@@ -126,12 +126,13 @@ typedef struct copy_job {
     char *to;
     const char *from;
     uint32_t size;
-    int64_t to_step, from_step; /* strides within the row */
+    int64_t to_step, from_step;              /* strides within the row */
     int64_t columns, to_column, from_column; /* a tile's second dimension, 0 if none */
 } copy_job;
 
 #define COPY_STEPS(T)                                                                              \
-    static void copy_steps_##T(T *to, int64_t to_step, const T *from, int64_t from_step, int64_t n) \
+    static void copy_steps_##T(T *to, int64_t to_step, const T *from, int64_t from_step,           \
+                               int64_t n)                                                          \
     {                                                                                              \
         if (from_step == 0 && to_step == 1) {                                                      \
             T value = *from;                                                                       \
@@ -263,8 +264,8 @@ brink_status kernel_axes(const kernel_args *a, uint32_t input, uint32_t rank, ui
     for (uint32_t i = 0; i < count; i++) {
         int64_t value = axes != NULL ? axes[i] : tensor_int(t, i);
         if (!axis_wrap(value, rank, &axis))
-            return kernel_fail(a, BRINK_BAD_INPUT, "axis %lld is outside rank %u",
-                               (long long)value, rank);
+            return kernel_fail(a, BRINK_BAD_INPUT, "axis %lld is outside rank %u", (long long)value,
+                               rank);
         *mask |= 1u << axis;
     }
     return BRINK_OK;

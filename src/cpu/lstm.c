@@ -30,13 +30,20 @@ typedef struct lstm {
 static float activate(const activation *f, float x)
 {
     switch (f->name[0]) {
-    case 'R': return x > 0 ? x : 0;                                     /* Relu            */
-    case 'A': return f->alpha * x + f->beta;                            /* Affine          */
-    case 'L': return x < 0 ? f->alpha * x : x;                          /* LeakyRelu       */
-    case 'E': return x < 0 ? f->alpha * expm1f(x) : x;                  /* Elu             */
-    case 'H': return fmaxf(0, fminf(1, f->alpha * x + f->beta));        /* HardSigmoid     */
-    case 'T': return f->name[1] == 'h' ? (x > f->alpha ? x : 0) : tanhf(x); /* Thresholded… */
-    default: break;
+    case 'R':
+        return x > 0 ? x : 0; /* Relu            */
+    case 'A':
+        return f->alpha * x + f->beta; /* Affine          */
+    case 'L':
+        return x < 0 ? f->alpha * x : x; /* LeakyRelu       */
+    case 'E':
+        return x < 0 ? f->alpha * expm1f(x) : x; /* Elu             */
+    case 'H':
+        return fmaxf(0, fminf(1, f->alpha * x + f->beta)); /* HardSigmoid     */
+    case 'T':
+        return f->name[1] == 'h' ? (x > f->alpha ? x : 0) : tanhf(x); /* Thresholded… */
+    default:
+        break;
     }
     if (strcmp(f->name, "ScaledTanh") == 0)
         return f->alpha * tanhf(f->beta * x);
@@ -59,8 +66,8 @@ static float default_beta(const char *name)
 
 static brink_status read_activations(const kernel_args *a, lstm *l)
 {
-    static const char *const known[] = {"Sigmoid",   "Tanh",       "Relu",        "Affine",
-                                        "LeakyRelu", "Elu",        "HardSigmoid", "ThresholdedRelu",
+    static const char *const known[] = {"Sigmoid",    "Tanh",     "Relu",        "Affine",
+                                        "LeakyRelu",  "Elu",      "HardSigmoid", "ThresholdedRelu",
                                         "ScaledTanh", "Softsign", "Softplus"};
     static const char *const standard[3] = {"Sigmoid", "Tanh", "Tanh"};
     const onnx_attr *names = onnx_find(a->node, ATTR_activations);
@@ -132,13 +139,29 @@ static void direction(const kernel_args *a, lstm *l, int64_t d, bool backward, v
     const tensor *initial[2] = {kernel_in(a, 5), kernel_in(a, 6)};
     tensor *y = kernel_out(a, 0), *last[2] = {kernel_out(a, 1), kernel_out(a, 2)};
     float *state[2] = {l->h, l->c};
-    product input = {.m = rows, .n = width, .k = l->inputs, .x = l->x, .x_row = l->inputs,
-                     .y = l->share, .y_row = width, .transposed = true, .w_type = BRINK_F32,
+    product input = {.m = rows,
+                     .n = width,
+                     .k = l->inputs,
+                     .x = l->x,
+                     .x_row = l->inputs,
+                     .y = l->share,
+                     .y_row = width,
+                     .transposed = true,
+                     .w_type = BRINK_F32,
                      .w = (const float *)a->in[1]->data + d * width * l->inputs,
                      .w_row = l->inputs};
-    product hidden = {.m = l->batch, .n = width, .k = n, .x = l->h, .x_row = n, .y = l->gates,
-                      .y_row = width, .add = true, .transposed = true, .w_type = BRINK_F32,
-                      .w = (const float *)a->in[2]->data + d * width * n, .w_row = n};
+    product hidden = {.m = l->batch,
+                      .n = width,
+                      .k = n,
+                      .x = l->h,
+                      .x_row = n,
+                      .y = l->gates,
+                      .y_row = width,
+                      .add = true,
+                      .transposed = true,
+                      .w_type = BRINK_F32,
+                      .w = (const float *)a->in[2]->data + d * width * n,
+                      .w_row = n};
     if (bias != NULL) {
         const float *b = (const float *)bias->data + d * 2 * width;
         for (int64_t r = 0; r < rows; r++)
@@ -187,11 +210,17 @@ static void direction(const kernel_args *a, lstm *l, int64_t d, bool backward, v
 
 static brink_status check(const kernel_args *a, const lstm *l)
 {
-    static const char *const names[] = {"X", "W", "R", "B", "sequence_lens", "initial_h",
-                                        "initial_c", "P"};
+    static const char *const names[] = {"X",         "W",         "R", "B", "sequence_lens",
+                                        "initial_h", "initial_c", "P"};
     int64_t n = l->hidden, d = l->directions, each = d * l->batch * n;
-    int64_t want[] = {l->steps * l->batch * l->inputs, d * 4 * n * l->inputs, d * 4 * n * n,
-                      d * 8 * n, l->batch, each, each, d * 3 * n};
+    int64_t want[] = {l->steps * l->batch * l->inputs,
+                      d * 4 * n * l->inputs,
+                      d * 4 * n * n,
+                      d * 8 * n,
+                      l->batch,
+                      each,
+                      each,
+                      d * 3 * n};
     for (uint32_t i = 0; i < 8; i++) {
         const tensor *t = kernel_in(a, i);
         if (t == NULL && i >= 3)
@@ -199,8 +228,8 @@ static brink_status check(const kernel_args *a, const lstm *l)
         if (t->type != (i == 4 ? BRINK_I32 : BRINK_F32))
             return kernel_bad_type(a, t->type);
         if (tensor_count(t) != want[i])
-            return kernel_fail(a, BRINK_BAD_INPUT, "%s has %lld elements, %lld are needed", names[i],
-                               (long long)tensor_count(t), (long long)want[i]);
+            return kernel_fail(a, BRINK_BAD_INPUT, "%s has %lld elements, %lld are needed",
+                               names[i], (long long)tensor_count(t), (long long)want[i]);
     }
     for (int64_t b = 0; kernel_in(a, 4) != NULL && b < l->batch; b++) {
         int64_t length = tensor_int(kernel_in(a, 4), b);
@@ -242,10 +271,11 @@ brink_status cpu_lstm(const kernel_args *a)
     l.h = l.gates + l.batch * 4 * l.hidden;
     l.c = l.h + l.batch * l.hidden;
     if (l.batch_first) {
-        nd walk = {.rank = 3,
-                   .operands = 2,
-                   .dims = {l.steps, l.batch, l.inputs},
-                   .stride = {{l.batch * l.inputs, l.inputs, 1}, {l.inputs, l.steps * l.inputs, 1}}};
+        nd walk = {
+            .rank = 3,
+            .operands = 2,
+            .dims = {l.steps, l.batch, l.inputs},
+            .stride = {{l.batch * l.inputs, l.inputs, 1}, {l.inputs, l.steps * l.inputs, 1}}};
         nd_copy(a->context->pool, &walk, l.x, x->data, sizeof(float));
     }
     for (int64_t d = 0; d < l.directions; d++)

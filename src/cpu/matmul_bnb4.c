@@ -9,17 +9,27 @@
 #include "cpu/product.h"
 
 /* Sign, two bits of exponent, one of mantissa, over 12. */
-static const float fp4[16] = {0.0f,        0.00520833333f,  0.66666667f,  1.0f,
-                              0.33333333f, 0.5f,            0.16666667f,  0.25f,
-                              -0.0f,       -0.00520833333f, -0.66666667f, -1.0f,
-                              -0.33333333f, -0.5f,          -0.16666667f, -0.25f};
+static const float fp4[16] = {
+    0.0f,  0.00520833333f,  0.66666667f,  1.0f,  0.33333333f,  0.5f,  0.16666667f,  0.25f,
+    -0.0f, -0.00520833333f, -0.66666667f, -1.0f, -0.33333333f, -0.5f, -0.16666667f, -0.25f};
 
 /* Quantiles of the normal distribution, scaled to [−1, 1]. */
-static const float nf4[16] = {
-    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
-    -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
-    0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
-    0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+static const float nf4[16] = {-1.0f,
+                              -0.6961928009986877f,
+                              -0.5250730514526367f,
+                              -0.39491748809814453f,
+                              -0.28444138169288635f,
+                              -0.18477343022823334f,
+                              -0.09105003625154495f,
+                              0.0f,
+                              0.07958029955625534f,
+                              0.16093020141124725f,
+                              0.24611230194568634f,
+                              0.33791524171829224f,
+                              0.44070982933044434f,
+                              0.5626170039176941f,
+                              0.7229568362236023f,
+                              1.0f};
 
 typedef struct bnb4 {
     const uint8_t *w;
@@ -57,7 +67,14 @@ brink_status cpu_matmul_bnb4(const kernel_args *a)
         return kernel_fail(a, BRINK_BAD_INPUT, "B has %lld bytes of %lld, %lld scales of %lld",
                            (long long)tensor_count(w), (long long)bytes,
                            (long long)tensor_count(b.scales), (long long)blocks);
-    product p = {.m = tensor_count(x) / b.k, .n = n, .k = b.k, .x = x->data, .x_row = b.k,
-                 .y = a->out[0]->data, .y_row = n, .run = unpack_run, .source = &b};
+    product p = {.m = tensor_count(x) / b.k,
+                 .n = n,
+                 .k = b.k,
+                 .x = x->data,
+                 .x_row = b.k,
+                 .y = a->out[0]->data,
+                 .y_row = n,
+                 .run = unpack_run,
+                 .source = &b};
     return product_simple(a, &p);
 }

@@ -1,13 +1,14 @@
 /* matmul_integer.c — MatMulInteger: 8-bit integers with zero points, summed in 32 bits.
 
    Source: ONNX MatMulInteger. Either side may be signed or not; zero points are scalars, one a row
-   of A or one a column of B. Exact: sums wrap only where the operator's own would. */
+   of A or one a column of B. Both sides are widened to 16 bits with the zero point taken off, A once
+   and B by panels, so that pairs of products add up exactly in 32 bits whatever the signs. Bound by
+   compute with many rows, below by the widening of B. */
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
+#include "cpu/simd.h"
 
 #include <string.h>
-
-enum { COLUMNS = 64 };
 
 typedef struct integer_job {
     const uint8_t *a, *b;
@@ -17,13 +18,11 @@ typedef struct integer_job {
     uint32_t batch_rank;
     int64_t batch[BRINK_MAX_RANK], a_batch[BRINK_MAX_RANK], b_batch[BRINK_MAX_RANK];
     int32_t *y;
-    int64_t blocks; /* of columns */
+    int64_t panels, pairs; /* pairs: of steps of k                          */
+    int16_t *wide;         /* [rows of A, 2 * pairs], less zero points */
+    char *memory;          /* each thread's panel                           */
+    uint64_t each;
 } integer_job;
-
-static int32_t byte_at(const uint8_t *p, bool negative, int64_t i)
-{
-    return negative ? (int8_t)p[i] : p[i];
-}
 
 static int32_t zero_at(const tensor *t, int64_t i)
 {
@@ -32,38 +31,64 @@ static int32_t zero_at(const tensor *t, int64_t i)
     return (int32_t)tensor_int(t, tensor_count(t) == 1 ? 0 : i);
 }
 
-static void integer_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+static void widen_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     (void)thread;
     const integer_job *job = arg;
+    for (int64_t r = begin; r < end; r++) {
+        const uint8_t *x = job->a + r * job->k;
+        int16_t *to = job->wide + r * 2 * job->pairs;
+        int32_t zero = zero_at(job->a_zero, r % job->m);
+        if (job->a_signed)
+            for (int64_t i = 0; i < job->k; i++)
+                to[i] = (int16_t)((int8_t)x[i] - zero);
+        else
+            for (int64_t i = 0; i < job->k; i++)
+                to[i] = (int16_t)(x[i] - zero);
+        if (job->k & 1)
+            to[job->k] = 0;
+    }
+}
+
+/* panel[pairs, width, 2] of columns n to n + columns. */
+static void pack(const integer_job *job, const uint8_t *w, int64_t n, int64_t columns,
+                 int64_t width, int16_t *panel)
+{
+    int16_t zero[64];
+    memset(panel, 0, (size_t)(job->pairs * width * 2) * sizeof *panel);
+    for (int64_t c = 0; c < columns; c++)
+        zero[c] = (int16_t)zero_at(job->b_zero, n + c);
+    for (int64_t k = 0; k < job->k; k++) {
+        const uint8_t *from = w + k * job->n + n;
+        int16_t *to = panel + k / 2 * width * 2 + k % 2;
+        if (job->b_signed)
+            for (int64_t c = 0; c < columns; c++)
+                to[2 * c] = (int16_t)((int8_t)from[c] - zero[c]);
+        else
+            for (int64_t c = 0; c < columns; c++)
+                to[2 * c] = (int16_t)(from[c] - zero[c]);
+    }
+}
+
+static void integer_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    const integer_job *job = arg;
+    const simd_table *s = simd();
+    int16_t *panel = (int16_t *)(void *)(job->memory + thread * job->each);
     for (int64_t unit = begin; unit < end; unit++) {
-        int64_t block = unit % job->blocks, index = unit / job->blocks, a_at = 0, b_at = 0;
-        int64_t batch = index;
+        int64_t batch = unit / job->panels, index = batch, a_at = 0, b_at = 0;
         for (uint32_t d = job->batch_rank; d-- > 0; index /= job->batch[d]) {
             a_at += index % job->batch[d] * job->a_batch[d];
             b_at += index % job->batch[d] * job->b_batch[d];
         }
-        int64_t n0 = block * COLUMNS, columns = job->n - n0 < COLUMNS ? job->n - n0 : COLUMNS;
-        uint32_t zero[COLUMNS], sum[COLUMNS];
-        for (int64_t c = 0; c < columns; c++)
-            zero[c] = (uint32_t)zero_at(job->b_zero, n0 + c);
-        for (int64_t m = 0; m < job->m; m++) {
-            const uint8_t *x = job->a + a_at + m * job->k;
-            int32_t a_zero = zero_at(job->a_zero, m);
-            memset(sum, 0, sizeof sum);
-            for (int64_t k = 0; k < job->k; k++) {
-                const uint8_t *w = job->b + b_at + k * job->n + n0;
-                uint32_t p = (uint32_t)(byte_at(x, job->a_signed, k) - a_zero);
-                if (job->b_signed)
-                    for (int64_t c = 0; c < columns; c++)
-                        sum[c] += p * ((uint32_t)(int8_t)w[c] - zero[c]);
-                else
-                    for (int64_t c = 0; c < columns; c++)
-                        sum[c] += p * (w[c] - zero[c]);
-            }
-            memcpy(job->y + (batch * job->m + m) * job->n + n0, sum,
-                   (size_t)columns * sizeof *sum);
-        }
+        int64_t n = unit % job->panels * s->pair_columns, row = 2 * job->pairs;
+        int64_t columns = job->n - n < s->pair_columns ? job->n - n : s->pair_columns;
+        const int16_t *x = job->wide + (job->k == 0 ? 0 : a_at / job->k * row);
+        pack(job, job->b + b_at, n, columns, s->pair_columns, panel);
+        for (int64_t m = 0; m < job->m; m += s->pair_rows)
+            s->tile_pairs(job->m - m < s->pair_rows ? job->m - m : s->pair_rows, columns,
+                          job->pairs, x + m * row, row, panel,
+                          job->y + (batch * job->m + m) * job->n + n, job->n);
     }
 }
 
@@ -123,8 +148,26 @@ brink_status cpu_matmul_integer(const kernel_args *a)
         job.b_batch[i] = dw == 1 ? 0 : ws[w.rank - from_end];
         batches *= job.batch[i];
     }
-    job.blocks = (job.n + COLUMNS - 1) / COLUMNS;
-    thread_for(a->context->pool, batches * job.blocks, grain_for(job.m * job.k * COLUMNS / 8),
+    if (batches * job.m * job.n == 0)
+        return BRINK_OK;
+    if (w.rank == 2 && job.batch_rank > 0 && a_zeros == 1) { /* one w for all: more rows */
+        job.m *= batches;
+        job.batch_rank = 0;
+        batches = 1;
+    }
+    thread_pool *pool = a->context->pool;
+    uint64_t threads = thread_pool_size(pool);
+    int64_t rows = job.k == 0 ? 0 : tensor_count(&x) / job.k;
+    job.pairs = (job.k + 1) / 2;
+    job.panels = (job.n + simd()->pair_columns - 1) / simd()->pair_columns;
+    job.each = ((uint64_t)(job.pairs * simd()->pair_columns * 2) * sizeof(int16_t) + 63) / 64 * 64;
+    job.memory =
+        kernel_scratch(a, threads * job.each + (uint64_t)(rows * 2 * job.pairs) * sizeof(int16_t));
+    if (job.memory == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    job.wide = (int16_t *)(void *)(job.memory + threads * job.each);
+    thread_for(pool, rows, grain_for(job.k), widen_range, &job);
+    thread_for(pool, batches * job.panels, grain_for(job.m * job.k * simd()->pair_columns / 32),
                integer_range, &job);
     return BRINK_OK;
 }

@@ -26,11 +26,11 @@ typedef struct nbits {
     const tensor *g_idx;          /* [k]: the block an element's scale is in; may be NULL */
     const float *bias;            /* [n], may be NULL */
     float *y;
-    int8_t *q;                /* [m, q_row], in the order that the inner loop wants */
+    int8_t *q; /* [m, q_row], in the order that the inner loop wants */
     int64_t q_row;
-    float *x_wide; /* [m, q_row]: x in the order for the f32 inner loops */
-    float *x_scale, *x_sum;   /* [m, blocks] */
-    char *memory;             /* each thread's scales and zeros */
+    float *x_wide;          /* [m, q_row]: x in the order for the f32 inner loops */
+    float *x_scale, *x_sum; /* [m, blocks] */
+    char *memory;           /* each thread's scales and zeros */
     uint64_t each;
 } nbits;
 
@@ -297,8 +297,15 @@ brink_status cpu_matmul_nbits(const kernel_args *a)
     p.each = rounded((uint64_t)(GROUP * p.blocks) * 2 * sizeof(float));
     p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
     if (exact && (p.m > FEW_ROWS || p.g_idx != NULL || p.bits == 2)) {
-        product f = {.m = p.m, .n = p.n, .k = p.k, .x = p.x, .x_row = p.k, .y = p.y, .y_row = p.n,
-                     .run = unpack_run, .source = &p};
+        product f = {.m = p.m,
+                     .n = p.n,
+                     .k = p.k,
+                     .x = p.x,
+                     .x_row = p.k,
+                     .y = p.y,
+                     .y_row = p.n,
+                     .run = unpack_run,
+                     .source = &p};
         TRY(product_simple(a, &f));
     } else if (exact) {
         uint64_t wide = (uint64_t)(p.m * p.q_row) * sizeof(float);

@@ -36,10 +36,7 @@ brink_status cpu_transpose(const kernel_args *a)
 static void copy_runs(const kernel_args *a, int64_t outer, int64_t run, char *to, int64_t to_row,
                       const char *from, int64_t from_row, uint32_t size)
 {
-    nd w = {.rank = 2,
-            .operands = 2,
-            .dims = {outer, run},
-            .stride = {{to_row, 1}, {from_row, 1}}};
+    nd w = {.rank = 2, .operands = 2, .dims = {outer, run}, .stride = {{to_row, 1}, {from_row, 1}}};
     if (outer > 0 && run > 0)
         nd_copy(a->context->pool, &w, to, from, size);
 }
@@ -79,11 +76,11 @@ brink_status cpu_split(const kernel_args *a)
     int64_t row = x->dims[axis] * inner, at = 0;
     int64_t even = (x->dims[axis] + a->out_count - 1) / a->out_count;
     for (uint32_t i = 0; i < a->out_count; i++) {
-        int64_t part = a->out[i] != NULL               ? a->out[i]->dims[axis]
-                       : i < count && listed != NULL   ? listed[i]
-                       : i < count                     ? tensor_int(sizes, i)
-                       : x->dims[axis] - at < even     ? x->dims[axis] - at
-                                                       : even;
+        int64_t part = a->out[i] != NULL             ? a->out[i]->dims[axis]
+                       : i < count && listed != NULL ? listed[i]
+                       : i < count                   ? tensor_int(sizes, i)
+                       : x->dims[axis] - at < even   ? x->dims[axis] - at
+                                                     : even;
         if (part < 0 || part > x->dims[axis] - at)
             return kernel_fail(a, BRINK_BAD_INPUT, "parts are longer than dimension %lld",
                                (long long)x->dims[axis]);

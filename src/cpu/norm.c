@@ -12,12 +12,12 @@
 
 typedef struct norm_job {
     int64_t n;
-    const float *x;     /* [rows, n]                            */
-    const float *skip;  /* [skip_rows, n], NULL if none         */
+    const float *x;    /* [rows, n]                            */
+    const float *skip; /* [skip_rows, n], NULL if none         */
     int64_t skip_rows;
-    const float *sum_bias; /* [n] added to x + skip, NULL if none */
-    const float *scale; /* [n]                                  */
-    const float *bias;  /* [n], NULL if none                    */
+    const float *sum_bias;            /* [n] added to x + skip, NULL if none */
+    const float *scale;               /* [n]                                  */
+    const float *bias;                /* [n], NULL if none                    */
     float *to, *sum, *mean, *inverse; /* the last three may be NULL */
     float epsilon;
     bool simplified; /* no mean: RMS */

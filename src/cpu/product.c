@@ -14,7 +14,8 @@
 
 #include <string.h>
 
-enum { K_BLOCK = 256, FEW_ROWS = 3, ROW_BLOCK = 48 };
+/* A panel of K_BLOCK steps is half of a 32 KiB cache at the widest tile. */
+enum { K_BLOCK = 128, FEW_ROWS = 3, ROW_BLOCK = 48 };
 
 typedef struct product_job {
     const product *p;
@@ -92,8 +93,8 @@ static void panel_product(const product_job *job, const float *x, const char *w,
     const simd_table *s = simd();
     int64_t width = job->width, columns = p->n - n < width ? p->n - n : width;
     float *panel = memory, *buffer = memory + K_BLOCK * width;
-    bool in_place = p->run == NULL && p->panel == NULL && !p->transposed && p->w_type == BRINK_F32 &&
-                    columns == width && m1 - m0 <= 2 * s->tile_rows;
+    bool in_place = p->run == NULL && p->panel == NULL && !p->transposed &&
+                    p->w_type == BRINK_F32 && columns == width && m1 - m0 <= 2 * s->tile_rows;
     for (int64_t k = 0; k < p->k; k += K_BLOCK) {
         int64_t count = p->k - k < K_BLOCK ? p->k - k : K_BLOCK, row = width;
         const float *from = panel;
@@ -138,7 +139,7 @@ static void product_range(void *arg, int64_t begin, int64_t end, uint32_t thread
     const product *p = job->p;
     float *memory = (float *)(void *)(job->memory + thread * job->each);
     for (int64_t unit = begin; unit < end; unit++) {
-        int64_t panel = unit % job->panels, block = unit / job->panels % job->blocks;
+        int64_t n = unit % job->panels * job->width, block = unit / job->panels % job->blocks;
         int64_t batch = unit / (job->panels * job->blocks), index = batch, x_at = 0, w_at = 0;
         for (uint32_t d = p->batch_rank; d-- > 0;) {
             x_at += index % p->batch[d] * p->x_batch[d];
@@ -151,9 +152,9 @@ static void product_range(void *arg, int64_t begin, int64_t end, uint32_t thread
         int64_t m0 = block * job->block_rows;
         int64_t m1 = m0 + job->block_rows < p->m ? m0 + job->block_rows : p->m;
         if ((p->run != NULL || p->transposed) && p->m <= FEW_ROWS)
-            dot_product(job, x, w, y, panel * job->width, m0, m1, memory);
+            dot_product(job, x, w, y, n, m0, m1, memory);
         else
-            panel_product(job, x, w, y, panel * job->width, m0, m1, memory);
+            panel_product(job, x, w, y, n, m0, m1, memory);
     }
 }
 

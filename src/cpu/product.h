@@ -47,5 +47,4 @@ void product_compute(const kernel_args *a, const product *p, void *memory);
 /* Both, with the kernel's scratch. */
 brink_status product_simple(const kernel_args *a, const product *p);
 
-
 #endif

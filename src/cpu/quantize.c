@@ -83,8 +83,8 @@ static void store(tensor *out, int64_t i, int64_t value)
         ((int32_t *)out->data)[i] = (int32_t)value;
         break;
     default: /* 4 bits */
-        bytes[i / 2] = i & 1 ? (uint8_t)((bytes[i / 2] & 15) | (value & 15) << 4)
-                             : (uint8_t)(value & 15);
+        bytes[i / 2] =
+            i & 1 ? (uint8_t)((bytes[i / 2] & 15) | (value & 15) << 4) : (uint8_t)(value & 15);
     }
 }
 

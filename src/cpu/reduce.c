@@ -140,19 +140,40 @@ static brink_status reduce(const kernel_args *a, reduce_kind kind)
     if (mask == 0 && onnx_int(a->node, ATTR_noop_with_empty_axes, 0) == 0)
         mask = (1u << x->rank) - 1;
     switch (x->type) {
-    case BRINK_F32: fn = reduce_float; break;
-    case BRINK_F64: fn = reduce_double; break;
-    case BRINK_I8: fn = reduce_int8_t; break;
+    case BRINK_F32:
+        fn = reduce_float;
+        break;
+    case BRINK_F64:
+        fn = reduce_double;
+        break;
+    case BRINK_I8:
+        fn = reduce_int8_t;
+        break;
     case BRINK_BOOL:
-    case BRINK_U8: fn = reduce_uint8_t; break;
-    case BRINK_I32: fn = reduce_int32_t; break;
-    case BRINK_U32: fn = reduce_uint32_t; break;
-    case BRINK_I64: fn = reduce_int64_t; break;
-    case BRINK_U64: fn = reduce_uint64_t; break;
-    default: return kernel_bad_type(a, x->type);
+    case BRINK_U8:
+        fn = reduce_uint8_t;
+        break;
+    case BRINK_I32:
+        fn = reduce_int32_t;
+        break;
+    case BRINK_U32:
+        fn = reduce_uint32_t;
+        break;
+    case BRINK_I64:
+        fn = reduce_int64_t;
+        break;
+    case BRINK_U64:
+        fn = reduce_uint64_t;
+        break;
+    default:
+        return kernel_bad_type(a, x->type);
     }
     /* an empty input may have no address, and nothing of it is read */
-    reduce_job job = {.kind = kind, .x = x->data != NULL ? x->data : out->data, .to = out->data, .count = 1, .columns = 1};
+    reduce_job job = {.kind = kind,
+                      .x = x->data != NULL ? x->data : out->data,
+                      .to = out->data,
+                      .count = 1,
+                      .columns = 1};
     job.kept.operands = job.reduced.operands = 2;
     dense_strides(x->rank, x->dims, dense);
     for (uint32_t i = 0; i < x->rank; i++) {

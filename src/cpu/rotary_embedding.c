@@ -44,7 +44,8 @@ brink_status cpu_rotary_embedding(const kernel_args *a)
         return kernel_bad_type(a, x->type);
     if ((x->rank != 3 && x->rank != 4) || cos->rank != 2 || sin->rank != 2 ||
         tensor_count(sin) != tensor_count(cos))
-        return kernel_fail(a, BRINK_BAD_INPUT, "ranks %u, %u and %u", x->rank, cos->rank, sin->rank);
+        return kernel_fail(a, BRINK_BAD_INPUT, "ranks %u, %u and %u", x->rank, cos->rank,
+                           sin->rank);
     rotary_job job = {.x = x->data,
                       .to = a->out[0]->data,
                       .cos = cos->data,

@@ -66,6 +66,12 @@ typedef struct simd_table {
     void (*tile)(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
                  const float *panel, int64_t panel_row, float *y, int64_t y_row, bool add);
 
+    /* y[rows, columns] = x · panel in integers, two steps of k at a time: x [rows, pairs, 2],
+       panel [pairs, pair_columns, 2], with rows <= pair_rows and columns <= pair_columns. */
+    int32_t pair_rows, pair_columns;
+    void (*tile_pairs)(int64_t rows, int64_t columns, int64_t pairs, const int16_t *x,
+                       int64_t x_row, const int16_t *panel, int32_t *y, int64_t y_row);
+
     /* Quantises x to round(x / scale) with scale = max|x| / 127; returns scale. */
     float (*quantize)(int8_t *to, const float *x, int64_t n);
 

@@ -46,6 +46,11 @@ static inline void v_store_part(float *p, vf v, int64_t n)
     _mm256_maskstore_ps(p, first_lanes(n), (__m256)v);
 }
 
+static inline vi v_pairs(vi a, vi b, vi c)
+{
+    return c + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+}
+
 #include "cpu/simd_vector.h"
 
 static inline vf load_some(const float *p, int64_t left)
@@ -86,9 +91,9 @@ static inline __m256i load_chunk(const uint8_t *w, int64_t left)
 
 /* One row of w. Eight blocks' scales are multiplied at a time; `lane` counts the elements before
    each lane's four bytes, which says whose block's scale it takes. */
-static inline __attribute__((always_inline)) void
-q4_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
-       int rows, int shift)
+static inline __attribute__((always_inline)) void q4_row(const quant_dot *d, const uint8_t *w,
+                                                         const float *scale, const float *zero,
+                                                         float *y, int rows, int shift)
 {
     const __m256i low = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
     const __m256i first = _mm256_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56);
@@ -120,8 +125,8 @@ q4_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *ze
                 __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(v, even),
                                                  _mm256_maddubs_epi16(high, odd));
                 vf product = (vf)_mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, ones));
-                sum[r] = v_fma(product, (vf)_mm256_permutevar8x32_ps((__m256)x_scale[r], whose),
-                               sum[r]);
+                sum[r] =
+                    v_fma(product, (vf)_mm256_permutevar8x32_ps((__m256)x_scale[r], whose), sum[r]);
             }
         }
     }
@@ -129,9 +134,9 @@ q4_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *ze
         y[r * d->y_row] = v_sum(sum[r]);
 }
 
-static inline __attribute__((always_inline)) void
-q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
-       int rows, int shift)
+static inline __attribute__((always_inline)) void q8_row(const quant_dot *d, const uint8_t *w,
+                                                         const float *scale, const float *zero,
+                                                         float *y, int rows, int shift)
 {
     vf sum[ROWS];
     float rest[ROWS] = {0};
@@ -142,7 +147,8 @@ q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *ze
         for (int r = 0; r < rows; r++)
             product[r] = _mm256_setzero_si256();
         for (int64_t i = b << shift; i < (b + 1) << shift; i += 16) {
-            __m256i v = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + i)));
+            __m256i v =
+                _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + i)));
             for (int r = 0; r < rows; r++) {
                 const void *x = d->x + r * d->x_row + i;
                 __m256i u = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x));
@@ -151,8 +157,8 @@ q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *ze
         }
         for (int r = 0; r < rows; r++) {
             int64_t at = r * d->blocks + b;
-            sum[r] = v_fma((vf)_mm256_cvtepi32_ps(product[r]), v_set(scale[b] * d->x_scale[at]),
-                           sum[r]);
+            sum[r] =
+                v_fma((vf)_mm256_cvtepi32_ps(product[r]), v_set(scale[b] * d->x_scale[at]), sum[r]);
             rest[r] += scale[b] * zero[b] * d->x_sum[at];
         }
     }
@@ -166,11 +172,16 @@ q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *ze
                  d->zero + n * d->blocks, d->y + n, rows, shift);
 #define CASES(function, bits, shift)                                                               \
     switch (d->rows) {                                                                             \
-    case 1: ALL_ROWS(function, 1, bits, shift) break;                                              \
-    case 2: ALL_ROWS(function, 2, bits, shift) break;                                              \
-    case 3: ALL_ROWS(function, 3, bits, shift) break;                                              \
-    case 4: ALL_ROWS(function, 4, bits, shift) break;                                              \
-    default: break;                                                                                \
+    case 1:                                                                                        \
+        ALL_ROWS(function, 1, bits, shift) break;                                                  \
+    case 2:                                                                                        \
+        ALL_ROWS(function, 2, bits, shift) break;                                                  \
+    case 3:                                                                                        \
+        ALL_ROWS(function, 3, bits, shift) break;                                                  \
+    case 4:                                                                                        \
+        ALL_ROWS(function, 4, bits, shift) break;                                                  \
+    default:                                                                                       \
+        break;                                                                                     \
     }
 
 static void dot_q4(const quant_dot *d)

@@ -39,6 +39,11 @@ static inline void v_store_part(float *p, vf v, int64_t n)
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 }
 
+static inline vi v_pairs(vi a, vi b, vi c)
+{
+    return (vi)_mm512_dpwssd_epi32((__m512i)c, (__m512i)a, (__m512i)b);
+}
+
 #include "cpu/simd_vector.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)
@@ -74,13 +79,13 @@ static inline __m512i load_chunk(const uint8_t *w, int64_t left)
 
 /* One row of w. Sixteen blocks' scales are multiplied at a time; `lane` counts the elements before
    each lane's four bytes, which says whose block's scale it takes. */
-static inline __attribute__((always_inline)) void
-quant_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
-          int rows, bool nibbles, int shift)
+static inline __attribute__((always_inline)) void quant_row(const quant_dot *d, const uint8_t *w,
+                                                            const float *scale, const float *zero,
+                                                            float *y, int rows, bool nibbles,
+                                                            int shift)
 {
     const __m512i low = _mm512_set1_epi8(15);
-    const __m512i ramp =
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i ramp = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const int elements = nibbles ? 2 * CHUNK : CHUNK;
     const __m512i first = _mm512_slli_epi32(ramp, nibbles ? 3 : 2);
     const __m128i by = _mm_cvtsi32_si128(shift);
@@ -133,11 +138,20 @@ static inline __attribute__((always_inline)) void quant_rows(const quant_dot *d,
 
 #define CASES(nibbles, shift)                                                                      \
     switch (d->rows) {                                                                             \
-    case 1: quant_rows(d, 1, nibbles, shift); break;                                               \
-    case 2: quant_rows(d, 2, nibbles, shift); break;                                               \
-    case 3: quant_rows(d, 3, nibbles, shift); break;                                               \
-    case 4: quant_rows(d, 4, nibbles, shift); break;                                               \
-    default: break;                                                                                \
+    case 1:                                                                                        \
+        quant_rows(d, 1, nibbles, shift);                                                          \
+        break;                                                                                     \
+    case 2:                                                                                        \
+        quant_rows(d, 2, nibbles, shift);                                                          \
+        break;                                                                                     \
+    case 3:                                                                                        \
+        quant_rows(d, 3, nibbles, shift);                                                          \
+        break;                                                                                     \
+    case 4:                                                                                        \
+        quant_rows(d, 4, nibbles, shift);                                                          \
+        break;                                                                                     \
+    default:                                                                                       \
+        break;                                                                                     \
     }
 
 static void dot_q4(const quant_dot *d)
@@ -177,12 +191,12 @@ static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero,
             __m512i even = _mm512_cvtepu8_epi32(bytes), odd = _mm512_srli_epi32(even, 4);
             __m512 one = weight_table(scale[b], zero[b]);
             __m512 two = pair ? weight_table(scale[b + 1], zero[b + 1]) : one;
-            p = _mm512_fmadd_ps(_mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(even, one), 0xFF00,
-                                                           even, two),
-                                _mm512_loadu_ps(x), p);
-            q = _mm512_fmadd_ps(_mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(odd, one), 0xFF00,
-                                                           odd, two),
-                                _mm512_loadu_ps(x + 16), q);
+            p = _mm512_fmadd_ps(
+                _mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(even, one), 0xFF00, even, two),
+                _mm512_loadu_ps(x), p);
+            q = _mm512_fmadd_ps(
+                _mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(odd, one), 0xFF00, odd, two),
+                _mm512_loadu_ps(x + 16), q);
         }
         return _mm512_reduce_add_ps(_mm512_add_ps(p, q));
     }

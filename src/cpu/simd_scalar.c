@@ -105,6 +105,18 @@ static void tile(int64_t rows, int64_t columns, int64_t k, const float *x, int64
         }
 }
 
+static void tile_pairs(int64_t rows, int64_t columns, int64_t pairs, const int16_t *x,
+                       int64_t x_row, const int16_t *panel, int32_t *y, int64_t y_row)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) {
+            uint32_t sum = 0;
+            for (int64_t i = 0; i < 2 * pairs; i++)
+                sum += (uint32_t)(x[r * x_row + i] * panel[(i / 2 * TILE_COLUMNS + c) * 2 + i % 2]);
+            y[r * y_row + c] = (int32_t)sum;
+        }
+}
+
 static float quantize_row(int8_t *to, const float *x, int64_t n)
 {
     float top = 0;
@@ -206,6 +218,9 @@ const simd_table simd_scalar = {
     .tile_rows = TILE_ROWS,
     .tile_columns = TILE_COLUMNS,
     .tile = tile,
+    .pair_rows = TILE_ROWS,
+    .pair_columns = TILE_COLUMNS,
+    .tile_pairs = tile_pairs,
     .quantize = quantize_row,
     .quant_rows = 4,
     .q4_chunk = CHUNK,

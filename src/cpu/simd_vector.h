@@ -2,7 +2,8 @@
 
    A file that includes this has defined LANES, TILE_ROWS (at most 8), TILE_VECTORS, the types vf
    (LANES floats) and vi (LANES int32), and v_fma, v_max, v_min (NaN in the second argument stays),
-   v_sum, v_load_some (n lanes, the others from `rest`) and v_store_part. Everything else is the
+   v_sum, v_load_some (n lanes, the others from `rest`), v_store_part and v_pairs (to each
+   32-bit lane of c adds the two products of the 16-bit pairs of a and b). Everything else is the
    compilers' vector arithmetic.
 
    exp: 2^n * e^r with r within ln 2 / 2, a polynomial of degree 7 in r; tanh: odd polynomial below
@@ -48,7 +49,8 @@ static inline vf v_abs(vf x)
 static inline vf v_exp(vf x)
 {
     const vf magic = v_set(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    x = v_max(v_set(-104.0f), v_min(v_set(89.0f), x));
+    vi tiny = x < -87.0f;                /* zero there: no subnormals, which are slow */
+    x = v_max(v_set(-87.0f), v_min(v_set(89.0f), x));
     vf t = v_fma(x, v_set(1.44269504f), magic), n = t - magic;
     vf r = v_fma(n, v_set(-0.693359375f), x);
     r = v_fma(n, v_set(2.12194440e-4f), r);
@@ -60,7 +62,8 @@ static inline vf v_exp(vf x)
     p = v_fma(p, r, v_set(0.5f));
     p = v_fma(p, r * r, r) + 1.0f;
     vi whole = (vi)t - 0x4B400000, half = whole >> 1; /* in two steps: no overflow on the way */
-    return p * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+    p = p * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+    return (vf)((vi)p & ~tiny);
 }
 
 static inline vf v_tanh(vf x)
@@ -129,7 +132,7 @@ ROW(exp_row, v_exp(x))
 ROW(erf_row, v_erf(x))
 ROW(tanh_row, v_tanh(x))
 ROW(sigmoid_row, v_sigmoid(x))
-ROW(silu_row, x * v_sigmoid(x))
+ROW(silu_row, x *v_sigmoid(x))
 ROW(gelu_row, v_gelu(x))
 ROW(gelu_tanh_row, v_gelu_tanh(x))
 #undef ROW
@@ -277,19 +280,27 @@ static void dots(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t 
     for (; rows >= 4; rows -= 4, q += 4 * q_row, to += 4 * to_row)
         dots_block(4, keys, d, q, q_row, k, k_row, to, to_row);
     switch (rows) {
-    case 3: dots_block(3, keys, d, q, q_row, k, k_row, to, to_row); break;
-    case 2: dots_block(2, keys, d, q, q_row, k, k_row, to, to_row); break;
-    case 1: dots_block(1, keys, d, q, q_row, k, k_row, to, to_row); break;
-    default: break;
+    case 3:
+        dots_block(3, keys, d, q, q_row, k, k_row, to, to_row);
+        break;
+    case 2:
+        dots_block(2, keys, d, q, q_row, k, k_row, to, to_row);
+        break;
+    case 1:
+        dots_block(1, keys, d, q, q_row, k, k_row, to, to_row);
+        break;
+    default:
+        break;
     }
 }
 
 enum { TILE_COLUMNS = LANES * TILE_VECTORS };
 
 /* A tile of `rows` by TILE_COLUMNS in registers; `rows` is constant wherever this is inlined. */
-static inline __attribute__((always_inline)) void
-tile_block(int rows, int64_t k, const float *x, int64_t x_row, const float *panel,
-           int64_t panel_row, float *y, int64_t y_row, bool add)
+static inline __attribute__((always_inline)) void tile_block(int rows, int64_t k, const float *x,
+                                                             int64_t x_row, const float *panel,
+                                                             int64_t panel_row, float *y,
+                                                             int64_t y_row, bool add)
 {
     vf sum[TILE_ROWS][TILE_VECTORS];
     for (int r = 0; r < rows; r++)
@@ -351,9 +362,64 @@ static void tile(int64_t rows, int64_t columns, int64_t k, const float *x, int64
         memcpy(y + r * y_row, whole + r * TILE_COLUMNS, (size_t)columns * sizeof(float));
 }
 
+/* As tile_block, in integers. */
+static inline __attribute__((always_inline)) void pairs_block(int rows, int64_t pairs,
+                                                              const int16_t *x, int64_t x_row,
+                                                              const int16_t *panel, int32_t *y)
+{
+    vi sum[TILE_ROWS][TILE_VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            sum[r][v] = (vi){0};
+    for (int64_t i = 0; i < pairs; i++, panel += 2 * TILE_COLUMNS) {
+        vi w[TILE_VECTORS];
+        for (int v = 0; v < TILE_VECTORS; v++)
+            memcpy(&w[v], panel + 2 * v * LANES, sizeof w[v]);
+        for (int r = 0; r < rows; r++) {
+            int32_t pair;
+            memcpy(&pair, x + r * x_row + 2 * i, sizeof pair);
+            for (int v = 0; v < TILE_VECTORS; v++)
+                sum[r][v] = v_pairs(pair - (vi){0}, w[v], sum[r][v]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            memcpy(y + r * TILE_COLUMNS + v * LANES, &sum[r][v], sizeof sum[r][v]);
+}
+
+static void tile_pairs(int64_t rows, int64_t columns, int64_t pairs, const int16_t *x,
+                       int64_t x_row, const int16_t *panel, int32_t *y, int64_t y_row)
+{
+    int32_t whole[TILE_ROWS * TILE_COLUMNS];
+#define CASE(r)                                                                                    \
+    case r:                                                                                        \
+        pairs_block(r, pairs, x, x_row, panel, whole);                                             \
+        break;
+    switch (rows) {
+        CASE(1)
+        CASE(2)
+        CASE(3)
+        CASE(4)
+#if TILE_ROWS > 4
+        CASE(5)
+        CASE(6)
+#endif
+#if TILE_ROWS > 6
+        CASE(7)
+        CASE(8)
+#endif
+    default:
+        break;
+    }
+#undef CASE
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(y + r * y_row, whole + r * TILE_COLUMNS, (size_t)columns * sizeof *y);
+}
+
 #define VECTOR_ENTRIES                                                                             \
     .exp = exp_row, .erf = erf_row, .tanh = tanh_row, .sigmoid = sigmoid_row, .silu = silu_row,    \
     .gelu = gelu_row, .gelu_tanh = gelu_tanh_row, .sum = sum_row, .squares = squares_row,          \
     .normalize = normalize_row, .softmax = softmax_row, .top = top_row,                            \
     .exp_shift = exp_shift_row, .dots = dots, .dot = dot_row, .axpy = axpy_row,                    \
-    .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .tile = tile
+    .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .tile = tile, .pair_rows = TILE_ROWS,    \
+    .pair_columns = TILE_COLUMNS, .tile_pairs = tile_pairs

@@ -46,6 +46,11 @@ static inline void v_store_part(float *p, vf v, int64_t n)
         p[i] = v[i];
 }
 
+static inline vi v_pairs(vi a, vi b, vi c)
+{
+    return c + (vi)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b);
+}
+
 #include "cpu/simd_vector.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)
@@ -62,7 +67,8 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
     vf inverse = v_set(most > 0 ? 127 / most : 0);
     for (i = 0; i < n; i += LANES) {
         int64_t count = n - i < LANES ? n - i : LANES;
-        v128_t v = wasm_f32x4_nearest((v128_t)((count == LANES ? v_load(x + i) : v_load_part(x + i, count, 0)) * inverse));
+        v128_t v = wasm_f32x4_nearest(
+            (v128_t)((count == LANES ? v_load(x + i) : v_load_part(x + i, count, 0)) * inverse));
         v = wasm_i32x4_trunc_sat_f32x4(v);
         v = wasm_i16x8_narrow_i32x4(v, v);
         v = wasm_i8x16_narrow_i16x8(v, v);
@@ -89,15 +95,17 @@ static inline v128_t q4_product(v128_t low, v128_t high, v128_t even, v128_t odd
     v128_t second = wasm_i16x8_add(wasm_i16x8_extmul_high_i8x16(low, even),
                                    wasm_i16x8_extmul_high_i8x16(high, odd));
     /* each |sum| <= 2 * 15 * 127: pairs fit 16 bits, and lanes 0, 1 stay the first eight bytes' */
-    v128_t p = wasm_i32x4_extadd_pairwise_i16x8(first), q = wasm_i32x4_extadd_pairwise_i16x8(second);
-    return wasm_i32x4_add(wasm_i32x4_shuffle(p, q, 0, 2, 4, 6), wasm_i32x4_shuffle(p, q, 1, 3, 5, 7));
+    v128_t p = wasm_i32x4_extadd_pairwise_i16x8(first),
+           q = wasm_i32x4_extadd_pairwise_i16x8(second);
+    return wasm_i32x4_add(wasm_i32x4_shuffle(p, q, 0, 2, 4, 6),
+                          wasm_i32x4_shuffle(p, q, 1, 3, 5, 7));
 #endif
 }
 
 /* One row of w; a lane is four bytes, so with blocks of 16 lanes 2 and 3 are the next block's. */
-static inline __attribute__((always_inline)) void
-q4_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
-       int rows, int shift)
+static inline __attribute__((always_inline)) void q4_row(const quant_dot *d, const uint8_t *w,
+                                                         const float *scale, const float *zero,
+                                                         float *y, int rows, int shift)
 {
     const v128_t mask = wasm_i8x16_splat(15);
     vf sum[ROWS];
@@ -135,9 +143,9 @@ q4_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *ze
         y[r * d->y_row] = v_sum(sum[r]) - rest[r];
 }
 
-static inline __attribute__((always_inline)) void
-q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, float *y,
-       int rows, int shift)
+static inline __attribute__((always_inline)) void q8_row(const quant_dot *d, const uint8_t *w,
+                                                         const float *scale, const float *zero,
+                                                         float *y, int rows, int shift)
 {
     vf sum[ROWS];
     float rest[ROWS] = {0};
@@ -174,11 +182,16 @@ q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *ze
                  d->zero + n * d->blocks, d->y + n, rows, shift);
 #define CASES(function, bits, shift)                                                               \
     switch (d->rows) {                                                                             \
-    case 1: ALL_ROWS(function, 1, bits, shift) break;                                              \
-    case 2: ALL_ROWS(function, 2, bits, shift) break;                                              \
-    case 3: ALL_ROWS(function, 3, bits, shift) break;                                              \
-    case 4: ALL_ROWS(function, 4, bits, shift) break;                                              \
-    default: break;                                                                                \
+    case 1:                                                                                        \
+        ALL_ROWS(function, 1, bits, shift) break;                                                  \
+    case 2:                                                                                        \
+        ALL_ROWS(function, 2, bits, shift) break;                                                  \
+    case 3:                                                                                        \
+        ALL_ROWS(function, 3, bits, shift) break;                                                  \
+    case 4:                                                                                        \
+        ALL_ROWS(function, 4, bits, shift) break;                                                  \
+    default:                                                                                       \
+        break;                                                                                     \
     }
 
 static void dot_q4(const quant_dot *d)

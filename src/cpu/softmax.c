@@ -18,7 +18,7 @@ typedef struct softmax_job {
 #define STRIDED(T)                                                                                 \
     static void strided_##T(T *to, const T *x, int64_t n, int64_t step, bool take_log)             \
     {                                                                                              \
-        T top = (T)-INFINITY;                                                                      \
+        T top = (T) - INFINITY;                                                                    \
         double sum = 0;                                                                            \
         for (int64_t i = 0; i < n; i++)                                                            \
             top = x[i * step] > top ? x[i * step] : top;                                           \
@@ -68,7 +68,8 @@ static brink_status softmax(const kernel_args *a, int64_t default_axis, bool fla
                        take_log};
     if (tensor_count(x) == 0)
         return BRINK_OK;
-    thread_for(a->context->pool, tensor_count(x) / job.n, grain_for(8 * job.n), softmax_range, &job);
+    thread_for(a->context->pool, tensor_count(x) / job.n, grain_for(8 * job.n), softmax_range,
+               &job);
     return BRINK_OK;
 }
 

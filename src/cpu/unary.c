@@ -107,17 +107,18 @@ FLOAT_KERNEL(softplus, fmaxf(p, 0) + log1pf(expf(-fabsf(p))), fmax(p, 0) + log1p
 FLOAT_KERNEL(floor, floorf(p), floor(p))
 FLOAT_KERNEL(ceil, ceilf(p), ceil(p))
 FLOAT_KERNEL(round, rintf(p), rint(p)) /* ties to even: the default rounding mode */
-FLOAT_KERNEL(hard_swish, p * fmaxf(0, fminf(1, p / 6 + 0.5f)), p * fmax(0, fmin(1, p / 6 + 0.5)))
+FLOAT_KERNEL(hard_swish, p *fmaxf(0, fminf(1, p / 6 + 0.5f)), p *fmax(0, fmin(1, p / 6 + 0.5)))
 FAST_KERNEL(exp, simd()->exp, exp(p))
 FAST_KERNEL(erf, simd()->erf, erf(p))
 FAST_KERNEL(tanh, simd()->tanh, tanh(p))
 FAST_KERNEL(sigmoid, simd()->sigmoid, 1 / (1 + exp(-p)))
 PARAMETER_KERNEL(leaky_relu, 0.01f, 0, p < 0 ? p * alpha : p)
 PARAMETER_KERNEL(elu, 1, 0, p < 0 ? alpha * expm1(p) : p)
-PARAMETER_KERNEL(hard_sigmoid, 0.2f, 0.5f, fmax(0, fmin(1, alpha * p + beta)))
+PARAMETER_KERNEL(hard_sigmoid, 0.2f, 0.5f, fmax(0, fmin(1, alpha *p + beta)))
 
 ROW(gelu_f64, double, 0.5 * p * (1 + erf(p * 0.70710678118654752440)))
-ROW(gelu_tanh_f64, double, 0.5 * p * (1 + tanh(0.79788456080286535588 * (p + 0.044715 * p * p * p))))
+ROW(gelu_tanh_f64, double,
+    0.5 * p * (1 + tanh(0.79788456080286535588 * (p + 0.044715 * p * p * p))))
 ROW(quick_gelu_f32, float, p / (1 + expf((float)-alpha * p)))
 ROW(quick_gelu_f64, double, p / (1 + exp(-alpha * p)))
 
@@ -196,17 +197,38 @@ FLOAT_ROWS(relu, p < 0 ? 0 : p, p < 0 ? 0 : p) /* NaN stays */
     {                                                                                              \
         unary_job job = {0};                                                                       \
         switch (a->out[0]->type) {                                                                 \
-        case BRINK_F32: job.row = name##_f32; break;                                               \
-        case BRINK_F64: job.row = name##_f64; break;                                               \
-        case BRINK_I8: job.row = name##_int8_t; break;                                             \
-        case BRINK_I16: job.row = name##_int16_t; break;                                           \
-        case BRINK_I32: job.row = name##_int32_t; break;                                           \
-        case BRINK_I64: job.row = name##_int64_t; break;                                           \
-        case BRINK_U8: job.row = unsigned_name##_uint8_t; break;                                   \
-        case BRINK_U16: job.row = unsigned_name##_uint16_t; break;                                 \
-        case BRINK_U32: job.row = unsigned_name##_uint32_t; break;                                 \
-        case BRINK_U64: job.row = unsigned_name##_uint64_t; break;                                 \
-        default: break;                                                                            \
+        case BRINK_F32:                                                                            \
+            job.row = name##_f32;                                                                  \
+            break;                                                                                 \
+        case BRINK_F64:                                                                            \
+            job.row = name##_f64;                                                                  \
+            break;                                                                                 \
+        case BRINK_I8:                                                                             \
+            job.row = name##_int8_t;                                                               \
+            break;                                                                                 \
+        case BRINK_I16:                                                                            \
+            job.row = name##_int16_t;                                                              \
+            break;                                                                                 \
+        case BRINK_I32:                                                                            \
+            job.row = name##_int32_t;                                                              \
+            break;                                                                                 \
+        case BRINK_I64:                                                                            \
+            job.row = name##_int64_t;                                                              \
+            break;                                                                                 \
+        case BRINK_U8:                                                                             \
+            job.row = unsigned_name##_uint8_t;                                                     \
+            break;                                                                                 \
+        case BRINK_U16:                                                                            \
+            job.row = unsigned_name##_uint16_t;                                                    \
+            break;                                                                                 \
+        case BRINK_U32:                                                                            \
+            job.row = unsigned_name##_uint32_t;                                                    \
+            break;                                                                                 \
+        case BRINK_U64:                                                                            \
+            job.row = unsigned_name##_uint64_t;                                                    \
+            break;                                                                                 \
+        default:                                                                                   \
+            break;                                                                                 \
         }                                                                                          \
         return unary_run(a, &job);                                                                 \
     }

@@ -32,10 +32,18 @@ static void where_piece(void *arg, const int64_t *offset, int64_t n)
 {
     const where_job *job = arg;
     switch (job->size) {
-    case 1: where_uint8_t(job, offset, n); break;
-    case 2: where_uint16_t(job, offset, n); break;
-    case 4: where_uint32_t(job, offset, n); break;
-    default: where_uint64_t(job, offset, n); break;
+    case 1:
+        where_uint8_t(job, offset, n);
+        break;
+    case 2:
+        where_uint16_t(job, offset, n);
+        break;
+    case 4:
+        where_uint32_t(job, offset, n);
+        break;
+    default:
+        where_uint64_t(job, offset, n);
+        break;
     }
 }
 
@@ -45,8 +53,9 @@ brink_status cpu_where(const kernel_args *a)
     if (a->in[1]->type != a->in[2]->type || element_bytes(a->in[1]->type) == 0)
         return kernel_bad_type(a, a->in[2]->type);
     nd_broadcast(&w, a->out[0], a->in, 3);
-    where_job job = {a->out[0]->data, a->in[0]->data,  a->in[1]->data,  a->in[2]->data,
-                     nd_inner(&w, 1), nd_inner(&w, 2), nd_inner(&w, 3), element_bytes(a->in[1]->type)};
+    where_job job = {
+        a->out[0]->data, a->in[0]->data,  a->in[1]->data,  a->in[2]->data,
+        nd_inner(&w, 1), nd_inner(&w, 2), nd_inner(&w, 3), element_bytes(a->in[1]->type)};
     nd_for(a->context->pool, &w, where_piece, &job);
     return BRINK_OK;
 }

@@ -328,9 +328,9 @@ brink_status rule_dim(const rule_args *r, const ir_value *v, uint32_t axis, int6
 {
     if (axis < v->rank && expr_known(r->t, v->dims[axis], out))
         return BRINK_OK;
-    return axis >= v->rank ? rule_fail(r, "%s has rank %u, too small", v->name, v->rank)
-                           : rule_unsupported(r, "dimension %u of %s changes while running", axis,
-                                              v->name);
+    return axis >= v->rank
+               ? rule_fail(r, "%s has rank %u, too small", v->name, v->rank)
+               : rule_unsupported(r, "dimension %u of %s changes while running", axis, v->name);
 }
 
 void rule_like(ir_value *out, const ir_value *v)
@@ -441,9 +441,15 @@ static brink_status run_constant(rule_args *r, arena *work)
         out[i] = t;
     }
     scratch s = {0};
-    kernel_args a = {.context = g->context, .file = g->model->file, .node = r->node, .in = in,
-                     .out = out, .in_count = r->in_count, .out_count = r->out_count,
-                     .scratch = &s, .exact = true};
+    kernel_args a = {.context = g->context,
+                     .file = g->model->file,
+                     .node = r->node,
+                     .in = in,
+                     .out = out,
+                     .in_count = r->in_count,
+                     .out_count = r->out_count,
+                     .scratch = &s,
+                     .exact = true};
     brink_status status = g->kernels->kernels[r->op->id](&a);
     core_free(g->context, s.data);
     TRY(status);
@@ -535,8 +541,8 @@ static brink_status add_node(ir_graph *g, const rule_args *r)
         g->node_capacity = capacity;
     }
     ir_node *n = &g->nodes[g->node_count];
-    *n = (ir_node){.source = r->node, .op = r->op, .input_count = r->in_count,
-                   .output_count = r->out_count};
+    *n = (ir_node){
+        .source = r->node, .op = r->op, .input_count = r->in_count, .output_count = r->out_count};
     n->inputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)r->in_count + 1);
     n->outputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)r->out_count + 1);
     if (!n->inputs || !n->outputs)
@@ -578,7 +584,11 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
     ir_graph *g = w->g;
     rule_call call = {.bindings = w->bindings};
     rule_args *r = &call.args;
-    *r = (rule_args){.g = g, .t = &g->exprs, .node = n, .op = n->op, .in_count = n->input_count,
+    *r = (rule_args){.g = g,
+                     .t = &g->exprs,
+                     .node = n,
+                     .op = n->op,
+                     .in_count = n->input_count,
                      .out_count = n->output_count};
     if (n->op == NULL || !n->op->cpu)
         return rule_unsupported(r, "operator is not supported at opset %lld", (long long)n->opset);

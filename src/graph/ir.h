@@ -28,7 +28,7 @@ typedef struct ir_value {
     brink_type type;
     uint32_t rank;
     expr dims[BRINK_MAX_RANK];
-    const void *data;   /* of a constant                                                   */
+    const void *data;     /* of a constant                                                   */
     const expr *symbolic; /* elements of a small integer or boolean tensor, where followed */
     uint64_t symbolic_count;
     uint32_t producer; /* node index, of IR_TEMP */

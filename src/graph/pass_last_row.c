@@ -42,7 +42,11 @@ static bool keeps_rows(const ir_graph *g, const ir_node *n)
 
 static uint32_t add_constant_int(ir_graph *g, const int64_t *values, uint32_t count)
 {
-    ir_value v = {.name = "row", .kind = IR_CONST, .type = BRINK_I64, .rank = 1, .alias = IR_NONE,
+    ir_value v = {.name = "row",
+                  .kind = IR_CONST,
+                  .type = BRINK_I64,
+                  .rank = 1,
+                  .alias = IR_NONE,
                   .derived = true};
     int64_t *data = ARENA_ARRAY(&g->memory, int64_t, count);
     if (data == NULL)
@@ -56,8 +60,13 @@ static uint32_t add_constant_int(ir_graph *g, const int64_t *values, uint32_t co
 /* [row] as a value that follows the expression. */
 static uint32_t add_symbolic(ir_graph *g, expr row)
 {
-    ir_value v = {.name = "row", .kind = IR_TEMP, .type = BRINK_I64, .rank = 1, .alias = IR_NONE,
-                  .producer = IR_NONE, .symbolic_count = 1};
+    ir_value v = {.name = "row",
+                  .kind = IR_TEMP,
+                  .type = BRINK_I64,
+                  .rank = 1,
+                  .alias = IR_NONE,
+                  .producer = IR_NONE,
+                  .symbolic_count = 1};
     expr *list = ARENA_ARRAY(&g->memory, expr, 1);
     if (list == NULL)
         return IR_NONE;
@@ -86,8 +95,8 @@ brink_status pass_last_row(ir_graph *g, uint32_t output, expr row)
     }
     if (depth == 0)
         return BRINK_OK; /* the caller takes the row from the whole output */
-    static const onnx_node slice_node = {.name = "last_row", .type = "Slice", .domain = "",
-                                         .opset = 13};
+    static const onnx_node slice_node = {
+        .name = "last_row", .type = "Slice", .domain = "", .opset = 13};
     int64_t axis = 1;
     ir_value sliced = g->values[value];
     sliced.kind = IR_TEMP;
@@ -99,7 +108,9 @@ brink_status pass_last_row(ir_graph *g, uint32_t output, expr row)
     uint32_t end = add_symbolic(g, expr_add(&g->exprs, row, one));
     uint32_t axes = add_constant_int(g, &axis, 1);
     uint32_t result = ir_add_value(g, &sliced);
-    ir_node n = {.source = &slice_node, .op = &op_table[OP_onnx_Slice_1], .input_count = 4,
+    ir_node n = {.source = &slice_node,
+                 .op = &op_table[OP_onnx_Slice_1],
+                 .input_count = 4,
                  .output_count = 1};
     n.inputs = ARENA_ARRAY(&g->memory, uint32_t, 4);
     n.outputs = ARENA_ARRAY(&g->memory, uint32_t, 1);

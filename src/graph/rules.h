@@ -57,7 +57,8 @@ brink_status rule_axis(const rule_args *r, int64_t axis, uint32_t rank, uint32_t
 brink_status rule_dim(const rule_args *r, const ir_value *v, uint32_t axis, int64_t *out);
 
 /* Dimensions as numpy broadcasts them. */
-brink_status rule_broadcast(const rule_args *r, const ir_value *a, const ir_value *b, ir_value *out);
+brink_status rule_broadcast(const rule_args *r, const ir_value *a, const ir_value *b,
+                            ir_value *out);
 
 /* Type and shape of `v`. */
 void rule_like(ir_value *out, const ir_value *v);

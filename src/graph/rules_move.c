@@ -123,8 +123,7 @@ brink_status infer_reshape(rule_args *r)
                 right[nr++] = out->dims[i];
         for (uint32_t i = 0; i < from.rank; i++) {
             uint32_t k = 0;
-            while (k < nr && (used[k] || right[k] != from.dims[i] ||
-                              expr_low(r->t, right[k]) <= 0))
+            while (k < nr && (used[k] || right[k] != from.dims[i] || expr_low(r->t, right[k]) <= 0))
                 k++;
             if (k < nr)
                 used[k] = true;
@@ -282,8 +281,8 @@ brink_status infer_range(rule_args *r)
     if (delta < 0)
         span = expr_sub(r->t, v[0][0], v[1][0]);
     int64_t step = delta < 0 ? -delta : delta;
-    expr length = expr_div(r->t, expr_add(r->t, span, expr_const(r->t, step - 1)),
-                           expr_const(r->t, step));
+    expr length =
+        expr_div(r->t, expr_add(r->t, span, expr_const(r->t, step - 1)), expr_const(r->t, step));
     return set_vector(r, type, expr_max(r->t, length, expr_const(r->t, 0)));
 }
 
@@ -466,9 +465,10 @@ brink_status infer_slice(rule_args *r)
         int64_t size = step < 0 ? -step : step;
         expr span = step > 0 ? expr_sub(r->t, to, from) : expr_sub(r->t, from, to);
         span = expr_max(r->t, span, zero);
-        out->dims[axis] = size == 1 ? span
-                                    : expr_div(r->t, expr_add(r->t, span, expr_const(r->t, size - 1)),
-                                               expr_const(r->t, size));
+        out->dims[axis] = size == 1
+                              ? span
+                              : expr_div(r->t, expr_add(r->t, span, expr_const(r->t, size - 1)),
+                                         expr_const(r->t, size));
     }
     return BRINK_OK;
 }
@@ -503,8 +503,8 @@ brink_status infer_pad(rule_args *r)
     for (uint64_t i = 0; i < n; i++) {
         uint32_t axis;
         TRY(rule_axis(r, axes ? axes[i] : (int64_t)i, x->rank, &axis));
-        r->out[0].dims[axis] = expr_add(r->t, r->out[0].dims[axis],
-                                        expr_add(r->t, pads[i], pads[i + n]));
+        r->out[0].dims[axis] =
+            expr_add(r->t, r->out[0].dims[axis], expr_add(r->t, pads[i], pads[i + n]));
     }
     return BRINK_OK;
 }

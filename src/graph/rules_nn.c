@@ -129,8 +129,8 @@ brink_status infer_conv(rule_args *r)
         int64_t size;
         TRY(rule_dim(r, w, i + 2, &size));
         if (kernel && kernel[i] != size)
-            return rule_fail(r, "kernel_shape is %lld but the weight has %lld", (long long)kernel[i],
-                             (long long)size);
+            return rule_fail(r, "kernel_shape is %lld but the weight has %lld",
+                             (long long)kernel[i], (long long)size);
         int64_t pad = pads && !valid && !same ? pads[i] + pads[i + axes] : 0;
         if (pads && (pads[i] < 0 || pads[i + axes] < 0 || pads[i] > INT32_MAX ||
                      pads[i + axes] > INT32_MAX))

@@ -75,8 +75,8 @@ static const char *copy_string(reader *r, pb_bytes b)
 
 static brink_status malformed(reader *r, const char *what)
 {
-    return core_fail(r->context, BRINK_BAD_INPUT, "%s: malformed %s: the file is damaged or not ONNX",
-                     r->m->file, what);
+    return core_fail(r->context, BRINK_BAD_INPUT,
+                     "%s: malformed %s: the file is damaged or not ONNX", r->m->file, what);
 }
 
 /* A new value; its index in *out. */
@@ -118,8 +118,9 @@ static brink_status read_shape(reader *r, pb_bytes proto, onnx_value *v)
         if (f.number != 1 || f.wire != 2)
             continue;
         if (v->rank == BRINK_MAX_RANK)
-            return core_fail(r->context, BRINK_UNSUPPORTED, "%s: value %s has more than %d dimensions",
-                             r->m->file, v->name, BRINK_MAX_RANK);
+            return core_fail(r->context, BRINK_UNSUPPORTED,
+                             "%s: value %s has more than %d dimensions", r->m->file, v->name,
+                             BRINK_MAX_RANK);
         int64_t dim = -1;
         const char *symbol = "";
         pb_reader d = pb_open(f.bytes);
@@ -553,8 +554,8 @@ static brink_status read_graph(reader *r, pb_bytes proto, const scope *parent, o
             TRY(read_value_info(r, f.bytes, &name, NULL));
             uint32_t v = scope_find(r, &s, name);
             if (v == ONNX_NONE)
-                return core_fail(r->context, BRINK_BAD_INPUT, "%s: output %s is produced by no node",
-                                 r->m->file, name);
+                return core_fail(r->context, BRINK_BAD_INPUT,
+                                 "%s: output %s is produced by no node", r->m->file, name);
             if (r->m->values[v].rank < 0 && r->m->values[v].type == BRINK_UNDEFINED)
                 TRY(read_value_info(r, f.bytes, &name, &r->m->values[v]));
             g->outputs[g->output_count++] = v;

@@ -71,7 +71,7 @@ typedef struct onnx_node {
 typedef struct onnx_value {
     const char *name;
     brink_type type;
-    int32_t rank; /* −1: not declared */
+    int32_t rank;                          /* −1: not declared */
     int64_t dims[BRINK_MAX_RANK];          /* −1: symbolic or unknown */
     const char *dim_names[BRINK_MAX_RANK]; /* "" where unnamed        */
     const onnx_tensor *initial;            /* initialiser or Constant */

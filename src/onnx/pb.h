@@ -21,9 +21,9 @@ typedef struct pb_bytes {
 
 typedef struct pb_field {
     uint32_t number;
-    uint32_t wire;   /* 0 varint, 1 64-bit, 2 bytes, 5 32-bit */
-    uint64_t value;  /* of wires 0, 1 and 5                   */
-    pb_bytes bytes;  /* of wire 2                             */
+    uint32_t wire;  /* 0 varint, 1 64-bit, 2 bytes, 5 32-bit */
+    uint64_t value; /* of wires 0, 1 and 5                   */
+    pb_bytes bytes; /* of wire 2                             */
 } pb_field;
 
 static inline pb_reader pb_open(pb_bytes b)

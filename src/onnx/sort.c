@@ -81,8 +81,8 @@ brink_status onnx_sort(brink_context *context, onnx_model *m, onnx_graph *g)
     brink_status status = BRINK_OUT_OF_MEMORY;
     uint32_t n = g->node_count;
     uint32_t *producer = ARENA_ARRAY(&a, uint32_t, (uint64_t)m->value_count + 1);
-    edges e = {.producer = producer, .value_count = m->value_count, .visit = count_edge,
-               .sorted = true};
+    edges e = {
+        .producer = producer, .value_count = m->value_count, .visit = count_edge, .sorted = true};
     e.degree = ARENA_ARRAY(&a, uint32_t, (uint64_t)n + 1);
     if (producer == NULL || e.degree == NULL)
         goto done;

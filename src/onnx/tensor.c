@@ -88,7 +88,6 @@ static bool stays_inside(const char *path)
     return true;
 }
 
-
 static void put_element(const onnx_tensor *t, uint8_t *data, uint64_t i, uint64_t v)
 {
     uint32_t bits = brink_type_bits(t->type);
@@ -247,10 +246,10 @@ brink_status onnx_read_tensor(arena *a, const char *file, const uint8_t *data, u
                              "%s: tensor %s: external data \"%s\" lies outside the model's folder",
                              file, out->name, out->external ? out->external : "");
         if (length != UINT64_MAX && length != out->bytes)
-            return core_fail(a->context, BRINK_BAD_INPUT,
-                             "%s: tensor %s: external length is %llu but its shape needs %llu bytes",
-                             file, out->name, (unsigned long long)length,
-                             (unsigned long long)out->bytes);
+            return core_fail(
+                a->context, BRINK_BAD_INPUT,
+                "%s: tensor %s: external length is %llu but its shape needs %llu bytes", file,
+                out->name, (unsigned long long)length, (unsigned long long)out->bytes);
         uint64_t end;
         if (!core_add(out->offset, out->bytes, &end))
             return core_fail(a->context, BRINK_BAD_INPUT, "%s: tensor %s: offset overflows", file,
@@ -299,8 +298,8 @@ brink_status brink_tensor_parse(brink_context *context, const void *data, uint64
     onnx_tensor t;
     brink_status status = onnx_read_tensor(&a, "tensor", data, size, &t);
     if (status == BRINK_OK && t.external != NULL)
-        status = core_fail(context, BRINK_BAD_INPUT, "tensor %s: its data lies in another file",
-                           t.name);
+        status =
+            core_fail(context, BRINK_BAD_INPUT, "tensor %s: its data lies in another file", t.name);
     if (status != BRINK_OK) {
         arena_free(&a);
         return status;

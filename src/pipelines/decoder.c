@@ -15,9 +15,9 @@ static bool named(const brink_model *m, uint32_t value, const char *name)
 /* present.N.key for past_key_values.N.key; older exports write past_key_N or past_N. */
 static uint32_t continued_by(const brink_model *m, const char *past)
 {
-    static const char *const prefixes[][2] = {
-        {"past_key_values", "present"}, {"past_key_values", "present_key_values"},
-        {"past", "present"}};
+    static const char *const prefixes[][2] = {{"past_key_values", "present"},
+                                              {"past_key_values", "present_key_values"},
+                                              {"past", "present"}};
     const onnx_graph *g = m->onnx.graph;
     for (uint32_t p = 0; p < 3; p++) {
         size_t n = strlen(prefixes[p][0]), w = strlen(prefixes[p][1]);
@@ -83,7 +83,9 @@ brink_status decoder_find(brink_model *m)
 {
     const onnx_graph *g = m->onnx.graph;
     decoder *d = &m->decoder;
-    *d = (decoder){.input_ids = ONNX_NONE, .attention_mask = ONNX_NONE, .position_ids = ONNX_NONE,
+    *d = (decoder){.input_ids = ONNX_NONE,
+                   .attention_mask = ONNX_NONE,
+                   .position_ids = ONNX_NONE,
                    .logits = ONNX_NONE};
     d->slots = ARENA_ARRAY(&m->memory, cache_slot, (uint64_t)g->input_count + 1);
     if (d->slots == NULL)
@@ -100,8 +102,8 @@ brink_status decoder_find(brink_model *m)
             d->position_ids = i;
         } else if (output != ONNX_NONE && v->rank == 4) {
             cache_slot *s = &d->slots[d->slot_count++];
-            *s = (cache_slot){.input = i, .output = output, .heads = v->dims[1],
-                              .width = v->dims[3]};
+            *s = (cache_slot){
+                .input = i, .output = output, .heads = v->dims[1], .width = v->dims[3]};
             if (s->heads <= 0)
                 s->heads = cache_heads(m);
             if (s->width <= 0)

@@ -161,8 +161,8 @@ static const brink_dim *find_dim(const brink_dim *dims, uint32_t count, const ch
 }
 
 /* Shapes from the declarations and the caller's bindings. */
-static brink_status bind_dims(brink_model *m, const brink_dim *dims, uint32_t count,
-                              expr_table *t, ir_binding *out, arena *memory)
+static brink_status bind_dims(brink_model *m, const brink_dim *dims, uint32_t count, expr_table *t,
+                              ir_binding *out, arena *memory)
 {
     const onnx_graph *g = m->onnx.graph;
     for (uint32_t i = 0; i < g->input_count; i++) {
@@ -173,8 +173,8 @@ static brink_status bind_dims(brink_model *m, const brink_dim *dims, uint32_t co
             return BRINK_OUT_OF_MEMORY;
         uint32_t rank = whole ? whole->rank : v->rank < 0 ? 0 : (uint32_t)v->rank;
         if (v->rank < 0 && whole == NULL)
-            return core_fail(m->context, BRINK_INVALID_ARGUMENT, "%s: input %s has no declared shape",
-                             m->onnx.file, v->name);
+            return core_fail(m->context, BRINK_INVALID_ARGUMENT,
+                             "%s: input %s has no declared shape", m->onnx.file, v->name);
         if (whole && v->rank >= 0 && whole->rank != (uint32_t)v->rank)
             return core_fail(m->context, BRINK_INVALID_ARGUMENT,
                              "%s: input %s has rank %d, the shape given has %u", m->onnx.file,
@@ -190,7 +190,7 @@ static brink_status bind_dims(brink_model *m, const brink_dim *dims, uint32_t co
                                  "%s: dimension %u of input %s (%s) is free: give its size",
                                  m->onnx.file, k, v->name,
                                  v->dim_names[k] != NULL && *v->dim_names[k] ? v->dim_names[k]
-                                                                              : "unnamed");
+                                                                             : "unnamed");
             list[k] = expr_const(t, n);
         }
         out[i] = (ir_binding){.rank = rank, .dims = list, .type = v->type};
@@ -205,13 +205,13 @@ brink_status brink_model_plan(brink_model *m, const brink_dim *dims, uint32_t di
     plan p = {0};
     TRY(ir_init(m->context, &m->onnx, &cpu_kernels, &p.ir));
     brink_status status = BRINK_OUT_OF_MEMORY;
-    ir_binding *inputs = ARENA_ARRAY(&p.ir.memory, ir_binding,
-                                     (uint64_t)m->onnx.graph->input_count + 1);
+    ir_binding *inputs =
+        ARENA_ARRAY(&p.ir.memory, ir_binding, (uint64_t)m->onnx.graph->input_count + 1);
     bool *external = ARENA_ARRAY(&p.ir.memory, bool, (uint64_t)m->onnx.graph->output_count + 1);
     if (inputs == NULL || external == NULL)
         goto done;
-    plan_desc desc = {.inputs = inputs, .last_row_output = IR_NONE, .exact = m->desc.exact,
-                      .no_data = true};
+    plan_desc desc = {
+        .inputs = inputs, .last_row_output = IR_NONE, .exact = m->desc.exact, .no_data = true};
     if (dim_count == 0 && m->decoder.slot_count != 0) {
         uint32_t tokens = context ? context : 2048, chunk = tokens < 128 ? tokens : 128;
         expr past = expr_symbol(&p.ir.exprs, 0, tokens - chunk);

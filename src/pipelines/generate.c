@@ -21,10 +21,10 @@ typedef struct generate_task {
     decode_stream *stream;
     char *text; /* reply so far, where stop texts are looked for */
     uint64_t text_bytes, text_capacity;
-    uint64_t *piece_ends; /* text_bytes after each token */
-    char *shown;          /* piece lent to the caller */
+    uint64_t *piece_ends;        /* text_bytes after each token */
+    char *shown;                 /* piece lent to the caller */
     uint64_t begun, first, last; /* nanoseconds */
-    uint64_t stop_at; /* the text is cut here, UINT64_MAX: not */
+    uint64_t stop_at;            /* the text is cut here, UINT64_MAX: not */
     brink_finish finish;
 } generate_task;
 

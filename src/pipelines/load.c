@@ -36,12 +36,9 @@ typedef struct load_task {
 } load_task;
 
 static const char *const stage_files[] = {
-    [LOAD_GENAI] = "genai_config.json",
-    [LOAD_CONFIG] = "config.json",
-    [LOAD_GENERATION] = "generation_config.json",
-    [LOAD_TOKENIZER_CONFIG] = "tokenizer_config.json",
-    [LOAD_TEMPLATE] = "chat_template.jinja",
-    [LOAD_TOKENIZER] = "tokenizer.json",
+    [LOAD_GENAI] = "genai_config.json",           [LOAD_CONFIG] = "config.json",
+    [LOAD_GENERATION] = "generation_config.json", [LOAD_TOKENIZER_CONFIG] = "tokenizer_config.json",
+    [LOAD_TEMPLATE] = "chat_template.jinja",      [LOAD_TOKENIZER] = "tokenizer.json",
 };
 
 /* Names a graph has when nobody says. */
@@ -80,8 +77,9 @@ static brink_status find_externals(load_task *t)
         if (path == NULL)
             return BRINK_OUT_OF_MEMORY;
         if (strlen(path) >= sizeof t->name)
-            return core_fail(m->context, BRINK_BAD_INPUT, "%s: tensor %s: external file name is too long",
-                             m->onnx.file, w->name);
+            return core_fail(m->context, BRINK_BAD_INPUT,
+                             "%s: tensor %s: external file name is too long", m->onnx.file,
+                             w->name);
         uint32_t k = 0;
         while (k < m->external_count && strcmp(m->externals[k].name, path) != 0)
             k++;
@@ -150,7 +148,8 @@ static brink_status keep_going(brink_model *m, brink_status status, const char *
     return *missing != NULL ? BRINK_OK : BRINK_OUT_OF_MEMORY;
 }
 
-static brink_status take_template(brink_model *m, const char *file, const char *text, uint64_t bytes)
+static brink_status take_template(brink_model *m, const char *file, const char *text,
+                                  uint64_t bytes)
 {
     if (m->template != NULL)
         return BRINK_OK;
@@ -484,7 +483,8 @@ brink_status brink_task_serve_files(brink_task *base)
     char path[4096];
     int n = snprintf(path, sizeof path, "%s/%s", t->folder, want.file);
     if (n < 0 || (size_t)n >= sizeof path)
-        return end(base, core_fail(context, BRINK_BAD_INPUT, "%s: the path is too long", want.file));
+        return end(base,
+                   core_fail(context, BRINK_BAD_INPUT, "%s: the path is too long", want.file));
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0 && errno == ENOENT && want.optional)
         return brink_task_supply_missing(base);
@@ -525,8 +525,7 @@ brink_status brink_task_serve_files(brink_task *base)
 brink_status brink_task_wait(brink_task *task)
 {
     brink_status status;
-    while ((status = brink_task_advance(task, 100000)) == BRINK_PENDING) {
-    }
+    while ((status = brink_task_advance(task, 100000)) == BRINK_PENDING) {}
     return status;
 }
 

@@ -53,7 +53,8 @@ struct brink_model {
     run_plan *plans; /* newest first */
     workspace workspace;
     bool workspace_taken;
-    const char *tokenizer_missing, *template_missing; /* why there is none, where a file was there */
+    const char *tokenizer_missing,
+        *template_missing; /* why there is none, where a file was there */
 };
 
 /* Sizes and names of the key-value cache, from the graph and its configuration. */

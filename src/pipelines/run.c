@@ -161,7 +161,9 @@ static brink_status take_output(run_task *t, uint32_t i)
     brink_tensor *out = &t->outputs[i];
     uint64_t count = (uint64_t)tensor_count(&from->t);
     *out = (brink_tensor){.name = t->model->onnx.values[t->model->onnx.graph->outputs[i]].name,
-                          .type = v->type, .rank = from->t.rank, .data = from->t.data};
+                          .type = v->type,
+                          .rank = from->t.rank,
+                          .data = from->t.data};
     memcpy(out->shape, from->t.dims, sizeof out->shape);
     if (!onnx_type_bytes(v->type, count, &out->bytes))
         return BRINK_OUT_OF_MEMORY;

@@ -150,8 +150,8 @@ brink_status brink_session_truncate(brink_session *s, uint32_t length)
                          s->length);
     if (!s->in_place) /* rows are as far apart as there are tokens */
         for (uint32_t i = 0; i < s->model->decoder.slot_count; i++)
-            restride(s->buffers[i], length, s->buffers[i], s->length,
-                     &s->model->decoder.slots[i], length);
+            restride(s->buffers[i], length, s->buffers[i], s->length, &s->model->decoder.slots[i],
+                     length);
     s->length = length;
     s->has_pending = false;
     return BRINK_OK;
@@ -191,7 +191,9 @@ static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64
     expr_table *t = &p->ir.exprs;
     /* The session may grow to its whole context without new plans only up to the capacity. */
     expr before = past < 0 ? expr_symbol(t, 0, s->capacity - chunk) : expr_const(t, past);
-    plan_desc desc = {.inputs = inputs, .external_outputs = external, .exact = m->desc.exact,
+    plan_desc desc = {.inputs = inputs,
+                      .external_outputs = external,
+                      .exact = m->desc.exact,
                       .last_row_output = chunk > 1 ? m->decoder.logits : IR_NONE};
     if (past < 0)
         desc.last_row = expr_symbol(t, 0, chunk - 1);
@@ -204,8 +206,8 @@ static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64
     const plan_tensor *logits = &p->tensors[p->outputs[m->decoder.logits]];
     uint32_t vocabulary = (uint32_t)logits->t.dims[logits->t.rank - 1];
     if (logits->t.type != BRINK_F32 || logits->t.rank != 3 || vocabulary == 0)
-        return core_fail(m->context, BRINK_UNSUPPORTED, "%s: logits should be [batch, tokens, words]",
-                         m->onnx.file);
+        return core_fail(m->context, BRINK_UNSUPPORTED,
+                         "%s: logits should be [batch, tokens, words]", m->onnx.file);
     if (s->logits == NULL) {
         s->logits = core_alloc(m->context, (uint64_t)vocabulary * sizeof *s->logits);
         if (s->logits == NULL)

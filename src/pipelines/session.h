@@ -33,7 +33,7 @@ struct brink_session {
     step_plan plans[CHUNK_SIZES];
     workspace workspace;
     execution execution;
-    step_plan *running;  /* plan of the step in progress */
+    step_plan *running; /* plan of the step in progress */
     uint32_t running_tokens;
     int64_t *ids, *positions; /* [largest chunk] */
     int64_t *ones;            /* [capacity]: the attention mask */

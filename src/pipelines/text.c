@@ -66,8 +66,8 @@ brink_status brink_chat_format(brink_model *m, const brink_message *messages, ui
     yyjson_mut_doc_free(doc);
     if (fixed == NULL)
         return core_fail(m->context, BRINK_OUT_OF_MEMORY, "out of memory for the messages");
-    brink_status status = chat_template_render(m->template, yyjson_doc_get_root(fixed), text,
-                                               capacity, bytes);
+    brink_status status =
+        chat_template_render(m->template, yyjson_doc_get_root(fixed), text, capacity, bytes);
     yyjson_doc_free(fixed);
     return status;
 }

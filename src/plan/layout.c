@@ -58,8 +58,8 @@ brink_status plan_layout(plan *p)
         t->offset = at;
         uint64_t end;
         if (!core_add(at, items[k].bytes, &end))
-            status = core_fail(p->ir.context, BRINK_OUT_OF_MEMORY, "%s: the plan's memory overflows",
-                               p->ir.model->file);
+            status = core_fail(p->ir.context, BRINK_OUT_OF_MEMORY,
+                               "%s: the plan's memory overflows", p->ir.model->file);
         if (end > p->arena_bytes)
             p->arena_bytes = end;
         uint32_t i = placed_count++;

@@ -59,8 +59,11 @@ static brink_status add_tensor(builder *b, uint32_t value, uint32_t *out)
         b->capacity = capacity;
     }
     const ir_value *v = &p->ir.values[value];
-    plan_tensor t = {.value = value, .root = p->tensor_count, .place = PLAN_ARENA,
-                     .first = UINT32_MAX, .rounded = v->kind != IR_TEMP};
+    plan_tensor t = {.value = value,
+                     .root = p->tensor_count,
+                     .place = PLAN_ARENA,
+                     .first = UINT32_MAX,
+                     .rounded = v->kind != IR_TEMP};
     t.t.type = v->type;
     t.t.rank = v->rank;
     if (v->kind == IR_CONST) {
@@ -125,8 +128,8 @@ static brink_status input_tensor(builder *b, const ir_node *n, uint32_t i, uint3
     bool shape_only = i < 8 && (n->op->flags & OP_SHAPE(i));
     if (v->kind == IR_CONST) {
         if (v->data == NULL && !b->desc->no_data)
-            return core_fail(p->ir.context, BRINK_BAD_INPUT,
-                             "%s: the data of %s was not loaded", p->ir.model->file, v->name);
+            return core_fail(p->ir.context, BRINK_BAD_INPUT, "%s: the data of %s was not loaded",
+                             p->ir.model->file, v->name);
         bool takes_half = i < 8 && (n->op->flags & OP_HALF(i));
         return is_half(v->type) && !takes_half ? wide_for(b, n->inputs[i], out)
                                                : tensor_for(b, n->inputs[i], out);
@@ -198,9 +201,14 @@ static brink_status add_step(builder *b, const ir_node *n, uint32_t *uses)
     for (uint32_t i = 0; i < n->output_count; i++)
         if (outs[i] != IR_NONE)
             p->tensors[outs[i]].rounded = (n->op->flags & OP_ANY) != 0;
-    s->args = (kernel_args){.context = p->ir.context, .file = p->ir.model->file, .node = n->source,
-                            .in = in, .out = out, .in_count = n->input_count,
-                            .out_count = n->output_count, .exact = b->desc->exact};
+    s->args = (kernel_args){.context = p->ir.context,
+                            .file = p->ir.model->file,
+                            .node = n->source,
+                            .in = in,
+                            .out = out,
+                            .in_count = n->input_count,
+                            .out_count = n->output_count,
+                            .exact = b->desc->exact};
     return BRINK_OK;
 }
 

@@ -20,9 +20,9 @@ typedef struct plan_tensor {
     tensor t;
     uint32_t value; /* of the ir_graph */
     plan_place place;
-    uint32_t root;   /* tensor whose bytes these are: itself, or what it views */
-    uint64_t offset; /* PLAN_ARENA                                             */
-    uint64_t bytes;  /* upper bound over the symbols' ranges                   */
+    uint32_t root;        /* tensor whose bytes these are: itself, or what it views */
+    uint64_t offset;      /* PLAN_ARENA                                             */
+    uint64_t bytes;       /* upper bound over the symbols' ranges                   */
     uint32_t first, last; /* steps between which it is alive                   */
     bool rounded;         /* half precision, and its values are exactly of that type */
 } plan_tensor;
@@ -50,7 +50,7 @@ typedef struct plan {
 } plan;
 
 typedef struct plan_desc {
-    const ir_binding *inputs; /* one a graph input, made with the plan's own expressions */
+    const ir_binding *inputs;     /* one a graph input, made with the plan's own expressions */
     const bool *external_outputs; /* by output; NULL: all lie in the workspace           */
     uint32_t last_row_output; /* of this output only row `last_row` is wanted; IR_NONE: whole  */
     expr last_row;
@@ -76,7 +76,7 @@ void workspace_free(brink_context *context, workspace *w);
 typedef struct execution {
     plan *p;
     workspace *w;
-    uint32_t next; /* step */
+    uint32_t next;   /* step */
     uint64_t *times; /* nanoseconds by step, NULL: not kept */
 } execution;
 

@@ -59,8 +59,8 @@ static uint32_t slot_of(const vocab *v, const char *spelling, uint32_t bytes, ui
 {
     for (uint32_t i = hash & v->mask;; i = (i + 1) & v->mask) {
         const vocab_slot *s = &v->slots[i];
-        if (s->id == VOCAB_NONE || (s->hash == hash && v->length[s->id] == bytes &&
-                                    memcmp(v->blob.data + v->start[s->id], spelling, bytes) == 0))
+        if (s->id == VOCAB_NONE || (s->hash == hash && s->length == bytes &&
+                                    memcmp(v->blob.data + s->start, spelling, bytes) == 0))
             return i;
     }
 }
@@ -78,7 +78,7 @@ brink_status vocab_add(vocab *v, const char *spelling, uint32_t bytes, uint32_t 
     TRY(buffer_append(&v->blob, "", 1));
     v->start[id] = start;
     v->length[id] = bytes;
-    v->slots[i] = (vocab_slot){hash, id};
+    v->slots[i] = (vocab_slot){hash, id, start, bytes};
     return BRINK_OK;
 }
 

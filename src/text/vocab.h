@@ -11,7 +11,8 @@
 
 typedef struct vocab_slot {
     uint32_t hash;
-    uint32_t id; /* VOCAB_NONE: free */
+    uint32_t id;            /* VOCAB_NONE: free                                         */
+    uint32_t start, length; /* as in the arrays by id, so that a look-up touches one less line */
 } vocab_slot;
 
 typedef struct vocab {

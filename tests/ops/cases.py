@@ -97,7 +97,8 @@ def elementwise():
 
 def unary():
     for op in ("Abs", "Neg", "Sign", "Exp", "Erf", "Sin", "Cos", "Tanh", "Sigmoid", "Relu",
-               "Softplus", "Floor", "Ceil", "Round", "HardSwish", "LeakyRelu", "Elu", "HardSigmoid"):
+               "Softplus", "Floor", "Ceil", "Round", "HardSwish", "LeakyRelu", "Elu",
+               "HardSigmoid"):
         for shape in ((3, 21), (), (0, 3), (70000,)):
             case(op, [f32(*shape, scale=4)])
     wide = np.concatenate([np.linspace(-120, 120, 997), [-0.0, np.inf, -np.inf, 1e-8, -1e-30]])
@@ -224,7 +225,8 @@ def reductions():
 def products():
     for a, b in [((5, 7), (7, 9)), ((1, 64), (64, 33)), ((2, 3, 5, 8), (3, 8, 4)), ((7,), (7, 5)),
                  ((4, 7), (7,)), ((7,), (7,)), ((3, 1, 4, 6), (2, 6, 5)), ((33, 300), (300, 65)),
-                 ((2, 5, 0), (0, 3)), ((0, 5), (5, 3)), ((2, 4, 6), (6, 1)), ((130, 600), (600, 70)),
+                 ((2, 5, 0), (0, 3)), ((0, 5), (5, 3)), ((2, 4, 6), (6, 1)),
+                 ((130, 600), (600, 70)),
                  ((3, 65, 40), (40, 50)), ((4, 1, 64), (4, 64, 130)), ((8, 513), (513, 96))]:
         case("MatMul", [f32(*a), f32(*b)], rtol=1e-4, atol=1e-4)
     case("MatMul", [f32(3, 40), f32(40, 50).astype(np.float32)], const=[1], atol=1e-4)
@@ -259,7 +261,8 @@ def conv():
             ((1, 6, 9, 8), (6, 1, 3, 3), dict(group=6, pads=[1, 1, 1, 1])),
             ((2, 6, 9, 8), (12, 1, 3, 3), dict(group=6)),
             ((1, 3, 9, 8), (5, 3, 2, 2), dict(dilations=[2, 3])),
-            ((1, 16, 7, 7), (33, 16, 1, 1), {}), ((1, 3, 30), (4, 3, 5), dict(strides=[2], pads=[2, 2])),
+            ((1, 16, 7, 7), (33, 16, 1, 1), {}),
+            ((1, 3, 30), (4, 3, 5), dict(strides=[2], pads=[2, 2])),
             ((1, 2, 5, 6, 7), (3, 2, 2, 3, 2), dict(pads=[0, 1, 1, 1, 0, 0])),
             ((1, 3, 9, 8), (5, 3, 3, 3), dict(auto_pad="SAME_UPPER", strides=[2, 2])),
             ((1, 3, 9, 8), (5, 3, 2, 2), dict(auto_pad="SAME_LOWER")),
@@ -447,7 +450,8 @@ def attention():
 def lstm():
     def one(steps, batch, inputs, hidden, way="forward", extra=(), outputs=3, **attributes):
         d = 2 if way == "bidirectional" else 1
-        tensors = [f32(steps, batch, inputs), f32(d, 4 * hidden, inputs), f32(d, 4 * hidden, hidden),
+        tensors = [f32(steps, batch, inputs), f32(d, 4 * hidden, inputs),
+                   f32(d, 4 * hidden, hidden),
                    f32(d, 8 * hidden) if "b" in extra else None,
                    np.array([steps] + [max(1, steps - 2)] * (batch - 1), np.int32)
                    if "l" in extra else None,

@@ -60,7 +60,8 @@ static void expect(const char *what, int64_t n, const float *got, const float *w
     }
 }
 
-static const int64_t lengths[] = {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 100, 257, 576, 1536, 5000};
+static const int64_t lengths[] = {0,  1,  2,  3,   7,   8,   15,   16,  17,
+                                  31, 33, 64, 100, 257, 576, 1536, 5000};
 
 static float x[MOST], y[MOST], z[MOST], a[MOST], b[MOST];
 
@@ -71,9 +72,12 @@ static void compare_rows(void)
     static const struct {
         const char *name;
         size_t at;
-    } rows[] = {{"exp", offsetof(simd_table, exp)},       {"erf", offsetof(simd_table, erf)},
-                {"tanh", offsetof(simd_table, tanh)},     {"sigmoid", offsetof(simd_table, sigmoid)},
-                {"silu", offsetof(simd_table, silu)},     {"gelu", offsetof(simd_table, gelu)},
+    } rows[] = {{"exp", offsetof(simd_table, exp)},
+                {"erf", offsetof(simd_table, erf)},
+                {"tanh", offsetof(simd_table, tanh)},
+                {"sigmoid", offsetof(simd_table, sigmoid)},
+                {"silu", offsetof(simd_table, silu)},
+                {"gelu", offsetof(simd_table, gelu)},
                 {"gelu_tanh", offsetof(simd_table, gelu_tanh)}};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         row_fn want = *(const row_fn *)(const void *)((const char *)scalar + rows[r].at);
@@ -137,6 +141,35 @@ static void compare_sums(void)
     expect("softmax of -inf", 20, b, a, 20, 0);
 }
 
+/* The largest products a 16-bit pair can make of 8-bit numbers less their zero points. */
+static void compare_pairs(void)
+{
+    enum { PAIRS = 37, ROW = 80 };
+    static int16_t left[8 * ROW], panel[PAIRS * 64 * 2];
+    int64_t width = table->pair_columns;
+    for (int i = 0; i < 8 * ROW; i++)
+        left[i] = i % 5 == 0 ? -255 : (int16_t)(random_bits() % 511 - 255);
+    for (int64_t i = 0; i < PAIRS * width * 2; i++)
+        panel[i] = i % 7 == 0 ? 255 : (int16_t)(random_bits() % 511 - 255);
+    for (int64_t pairs = 0; pairs <= PAIRS; pairs += pairs < 3 ? 1 : 17)
+        for (int64_t rows = 1; rows <= table->pair_rows; rows++)
+            for (int64_t columns = 1; columns <= width; columns += 5) {
+                int32_t got[8 * 64] = {0};
+                table->tile_pairs(rows, columns, pairs, left, ROW, panel, got, 64);
+                bool same = true;
+                for (int64_t r = 0; r < rows; r++)
+                    for (int64_t c = 0; c < 64; c++) {
+                        int32_t sum = 0;
+                        for (int64_t i = 0; c < columns && i < 2 * pairs; i++)
+                            sum += left[r * ROW + i] * panel[(i / 2 * width + c) * 2 + i % 2];
+                        same = same && got[r * 64 + c] == sum;
+                    }
+                comparisons++;
+                if (!same && ++failures)
+                    printf("%s tile_pairs, %lld pairs: differs\n", table->name, (long long)pairs);
+            }
+}
+
 static void compare_tiles(void)
 {
     static float panel[300 * 40];
@@ -168,6 +201,7 @@ static void compare_tiles(void)
             for (int64_t r = 0; r < rows; r++)
                 expect("dots", d, b + r * 12, a + r * 12, 11, 1e-5f);
         }
+    compare_pairs();
     double start = now(), n = 0;
     fill(panel, 256 * width, 1);
     fill(x, table->tile_rows * 256, 1);
@@ -190,10 +224,12 @@ static void compare_quantised(int64_t block, int64_t blocks, int64_t rows, bool 
 {
     enum { N = 5, ROW = 4608 };
     static int8_t flat[4 * ROW], mine[4 * ROW], theirs[4 * ROW];
-    static float scale[N * ROW / 16], zero[N * ROW / 16], x_scale[4 * ROW / 16], x_sum[4 * ROW / 16];
+    static float scale[N * ROW / 16], zero[N * ROW / 16], x_scale[4 * ROW / 16],
+        x_sum[4 * ROW / 16];
     float got[4 * N], want[4 * N];
     int64_t k = block * blocks, bytes = nibbles ? k / 2 : k;
-    uint8_t *exact = malloc((size_t)(N * bytes)); /* so that a sanitizer sees reading past the end */
+    uint8_t *exact =
+        malloc((size_t)(N * bytes)); /* so that a sanitizer sees reading past the end */
     memset(mine, 0, sizeof mine);
     memset(theirs, 0, sizeof theirs);
     for (int64_t i = 0; i < N * bytes; i++)
@@ -217,9 +253,19 @@ static void compare_quantised(int64_t block, int64_t blocks, int64_t rows, bool 
             memcpy(theirs + r * ROW, flat, (size_t)k);
         }
     }
-    quant_dot d = {.blocks = blocks, .block = block, .n = N, .w = exact, .scale = scale,
-                   .zero = zero, .rows = rows, .x = mine, .x_row = ROW, .x_scale = x_scale,
-                   .x_sum = x_sum, .y = got, .y_row = N};
+    quant_dot d = {.blocks = blocks,
+                   .block = block,
+                   .n = N,
+                   .w = exact,
+                   .scale = scale,
+                   .zero = zero,
+                   .rows = rows,
+                   .x = mine,
+                   .x_row = ROW,
+                   .x_scale = x_scale,
+                   .x_sum = x_sum,
+                   .y = got,
+                   .y_row = N};
     (nibbles ? table->dot_q4 : table->dot_q8)(&d);
     d.x = theirs;
     d.y = want;
@@ -231,9 +277,10 @@ static void compare_quantised(int64_t block, int64_t blocks, int64_t rows, bool 
     if (nibbles && block == 16 && blocks % 2 == 1) /* the odd half's place must hold zeros */
         for (int64_t i = k - 16; i < k + 16; i++)
             wide[i] = (i - (k - 16)) % 16 < 8 ? random_float() : 0;
-    got[0] = (nibbles ? table->dot_q4_f32 : table->dot_q8_f32)(exact, scale, zero, wide, blocks, block);
-    want[0] =
-        (nibbles ? scalar->dot_q4_f32 : scalar->dot_q8_f32)(exact, scale, zero, wide, blocks, block);
+    got[0] =
+        (nibbles ? table->dot_q4_f32 : table->dot_q8_f32)(exact, scale, zero, wide, blocks, block);
+    want[0] = (nibbles ? scalar->dot_q4_f32 : scalar->dot_q8_f32)(exact, scale, zero, wide, blocks,
+                                                                  block);
     expect(nibbles ? "dot_q4_f32" : "dot_q8_f32", k, got, want, 1, nibbles ? 2e-5f : 2e-4f);
     free(wide);
     free(exact);
@@ -248,10 +295,19 @@ static void time_quantised(int64_t rows, bool nibbles, bool real)
     double start = now(), n = 0;
     for (; now() - start < 0.1; n++)
         for (int64_t i = 0; i < N; i += 8) {
-            quant_dot d = {.blocks = BLOCKS, .block = 32, .n = 8,
-                           .w = weights + i * K / (nibbles ? 2 : 1), .scale = scale + i * BLOCKS,
-                           .zero = zero + i * BLOCKS, .rows = rows, .x = q, .x_row = K,
-                           .x_scale = sums, .x_sum = sums, .y = out, .y_row = 8};
+            quant_dot d = {.blocks = BLOCKS,
+                           .block = 32,
+                           .n = 8,
+                           .w = weights + i * K / (nibbles ? 2 : 1),
+                           .scale = scale + i * BLOCKS,
+                           .zero = zero + i * BLOCKS,
+                           .rows = rows,
+                           .x = q,
+                           .x_row = K,
+                           .x_scale = sums,
+                           .x_sum = sums,
+                           .y = out,
+                           .y_row = 8};
             if (!real)
                 (nibbles ? table->dot_q4 : table->dot_q8)(&d);
             else
@@ -262,8 +318,8 @@ static void time_quantised(int64_t rows, bool nibbles, bool real)
         }
     double seconds = (now() - start) / n, bytes = N * (K / (nibbles ? 2.0 : 1.0) + 8 * BLOCKS);
     printf("%-8s dot_q%d%s, %lld rows: %5.1f GB/s of weights, %5.1f billion products a second\n",
-           table->name, nibbles ? 4 : 8, real ? "_f32" : "", (long long)rows, bytes / seconds * 1e-9,
-           (double)N * K * (double)rows / seconds * 1e-9);
+           table->name, nibbles ? 4 : 8, real ? "_f32" : "", (long long)rows,
+           bytes / seconds * 1e-9, (double)N * K * (double)rows / seconds * 1e-9);
 }
 
 static void compare_quantize(void)

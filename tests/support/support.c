@@ -25,8 +25,8 @@ brink_model *support_model(brink_context *context, const char *name, bool exact)
     char path[256];
     brink_model *model;
     snprintf(path, sizeof path, "tests/fixtures/models/%s", name);
-    support_ok(context, brink_model_open(context, path, &(brink_model_desc){.exact = exact},
-                                         &model));
+    support_ok(context,
+               brink_model_open(context, path, &(brink_model_desc){.exact = exact}, &model));
     return model;
 }
 

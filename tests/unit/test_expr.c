@@ -55,8 +55,12 @@ static void evaluation(void **state)
 {
     (void)state;
     expr a = expr_symbol(&table, -50, 50), b = expr_symbol(&table, 1, 9);
-    expr list[] = {expr_add(&table, a, b), expr_mul(&table, a, b), expr_div(&table, a, b),
-                   expr_mod(&table, a, b), expr_min(&table, a, b), expr_max(&table, a, b),
+    expr list[] = {expr_add(&table, a, b),
+                   expr_mul(&table, a, b),
+                   expr_div(&table, a, b),
+                   expr_mod(&table, a, b),
+                   expr_min(&table, a, b),
+                   expr_max(&table, a, b),
                    expr_select(&table, expr_less(&table, a, b), a, b),
                    expr_equal(&table, a, b)};
     assert_false(table.failed);
@@ -65,8 +69,8 @@ static void evaluation(void **state)
     for (int64_t x = -50; x <= 50; x++)
         for (int64_t y = 1; y <= 9; y++) {
             int64_t symbols[2] = {x, y}, mod = (x % y + y) % y;
-            int64_t want[] = {x + y,           x * y,           x / y,           mod,
-                              x < y ? x : y,   x > y ? x : y,   x < y ? x : y,   x == y};
+            int64_t want[] = {x + y,         x * y,         x / y,         mod,
+                              x < y ? x : y, x > y ? x : y, x < y ? x : y, x == y};
             expr_evaluate(&table, symbols, values);
             for (int i = 0; i < 8; i++) {
                 assert_int_equal(values[list[i]], want[i]);

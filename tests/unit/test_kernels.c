@@ -37,7 +37,11 @@ static tensor make(brink_type type, const void *data, uint32_t rank, const int64
     memcpy(t.dims, dims, rank * sizeof *dims);
     return t;
 }
-#define DIMS(...) (sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[]){__VA_ARGS__}
+#define DIMS(...)                                                                                  \
+    (sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[])                              \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 #define SCALAR(type, value) ((tensor){.data = (value), .type = (type)})
 
 static void input(call *c, const tensor *t)
@@ -58,13 +62,23 @@ static void attr_int(call *c, attr_name name, int64_t value)
 static brink_status run(kernel_fn fn, call *c)
 {
     static const op_row row = {.domain = "", .name = "Op"};
-    onnx_node node = {.name = "node", .type = "Op", .domain = "", .op = &row,
-                      .opset = c->opset != 0 ? c->opset : 20, .attr_count = c->attr_count,
+    onnx_node node = {.name = "node",
+                      .type = "Op",
+                      .domain = "",
+                      .op = &row,
+                      .opset = c->opset != 0 ? c->opset : 20,
+                      .attr_count = c->attr_count,
                       .attrs = c->attrs};
     scratch memory = {0};
-    kernel_args args = {.context = context, .file = "test", .node = &node, .in = c->in,
-                        .out = c->out, .in_count = c->in_count, .out_count = c->out_count,
-                        .scratch = &memory, .exact = c->exact};
+    kernel_args args = {.context = context,
+                        .file = "test",
+                        .node = &node,
+                        .in = c->in,
+                        .out = c->out,
+                        .in_count = c->in_count,
+                        .out_count = c->out_count,
+                        .scratch = &memory,
+                        .exact = c->exact};
     brink_status status = fn(&args);
     core_free(context, memory.data);
     return status;
@@ -167,8 +181,8 @@ static void empty_inputs(void **state)
     call c = {0};
     input(&c, &none);
     output(&c, &ty);
-    c.attrs[c.attr_count++] = (onnx_attr){.name = ATTR_axes, .kind = ATTR_KIND_INTS, .count = 1,
-                                          .ints = (const int64_t[]){1}};
+    c.attrs[c.attr_count++] = (onnx_attr){
+        .name = ATTR_axes, .kind = ATTR_KIND_INTS, .count = 1, .ints = (const int64_t[]){1}};
     assert_int_equal(run(cpu_reduce_sum, &c), BRINK_OK);
     assert_true(y[0] == 0 && y[2] == 0);
     assert_int_equal(run(cpu_reduce_max, &c), BRINK_OK);
@@ -223,7 +237,8 @@ static void attention_appends_in_place(void **state)
     }
     int32_t last = ROWS - 1, total = ROWS;
     tensor tq = make(BRINK_F32, q, DIMS(1, ROWS, HEADS * D));
-    tensor tk = make(BRINK_F32, k, DIMS(1, ROWS, KV * D)), tv = make(BRINK_F32, v, DIMS(1, ROWS, KV * D));
+    tensor tk = make(BRINK_F32, k, DIMS(1, ROWS, KV * D)),
+           tv = make(BRINK_F32, v, DIMS(1, ROWS, KV * D));
     tensor lengths = make(BRINK_I32, &last, DIMS(1)), all = make(BRINK_I32, &total, DIMS(1));
     tensor y = make(BRINK_F32, whole, DIMS(1, ROWS, HEADS * D));
     call c = {0};

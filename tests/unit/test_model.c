@@ -39,8 +39,8 @@ static void external_data_is_asked_with_its_size(void **state)
     brink_want want;
     uint64_t size;
     uint8_t *graph = support_read("tests/fixtures/models/llama/genai_int4/model.onnx", &size);
-    support_ok(context, brink_model_load_begin(
-                            context, &(brink_model_desc){.graph_only = true}, &task));
+    support_ok(context,
+               brink_model_load_begin(context, &(brink_model_desc){.graph_only = true}, &task));
     assert_int_equal(brink_task_advance(task, 0), BRINK_PENDING);
     assert_true(brink_task_want(task, &want));
     assert_string_equal(want.file, "model.onnx");
@@ -111,7 +111,8 @@ static void every_allocation_may_fail(void **state)
     for (uint64_t n = 1; n < 100000; n += 1 + n / 50) {
         brink_model *m = NULL;
         context->fail_allocation = n;
-        brink_status status = brink_model_open(context, "tests/fixtures/models/bert/fp32", NULL, &m);
+        brink_status status =
+            brink_model_open(context, "tests/fixtures/models/bert/fp32", NULL, &m);
         bool reached = context->fail_allocation == 0;
         context->fail_allocation = 0;
         brink_model_destroy(m);

@@ -10,8 +10,7 @@ static void resolve(brink_model *m, plan *p, ir_binding *inputs)
 {
     support_ok(m->context, ir_init(m->context, &m->onnx, &cpu_kernels, &p->ir));
     expr past = expr_symbol(&p->ir.exprs, 0, 60);
-    support_ok(m->context,
-               decoder_bindings(m, &p->ir.exprs, past, 4, inputs, &p->ir.memory));
+    support_ok(m->context, decoder_bindings(m, &p->ir.exprs, past, 4, inputs, &p->ir.memory));
 }
 
 static uint32_t live_nodes(const ir_graph *g, const char *type)
@@ -74,8 +73,7 @@ static void lifetimes_do_not_collide(void **state)
     plan p = {0};
     ir_binding inputs[16];
     resolve(m, &p, inputs);
-    support_ok(context, plan_build(&p, &(plan_desc){.inputs = inputs,
-                                                    .last_row_output = IR_NONE}));
+    support_ok(context, plan_build(&p, &(plan_desc){.inputs = inputs, .last_row_output = IR_NONE}));
     uint64_t total = 0;
     for (uint32_t i = 0; i < p.tensor_count; i++) {
         const plan_tensor *a = &p.tensors[i];
@@ -102,9 +100,8 @@ static void the_memory_plan_needs_no_weights(void **state)
     (void)state;
     brink_context *context = support_context(1);
     brink_model *with = support_model(context, "llama/genai_int4", false), *without;
-    support_ok(context,
-               brink_model_open(context, "tests/fixtures/models/llama/genai_int4",
-                                &(brink_model_desc){.no_weights = true}, &without));
+    support_ok(context, brink_model_open(context, "tests/fixtures/models/llama/genai_int4",
+                                         &(brink_model_desc){.no_weights = true}, &without));
     brink_plan_memory a, b;
     support_ok(context, brink_model_plan(with, NULL, 0, 128, &a));
     support_ok(context, brink_model_plan(without, NULL, 0, 128, &b));

@@ -18,10 +18,12 @@ static void greedy(brink_session *s, const uint32_t *tokens, uint32_t count, uin
 {
     brink_context *context = s->model->context;
     brink_task *task;
-    support_ok(context, brink_generate_begin(
-                            s, &(brink_generate_desc){.tokens = tokens, .token_count = count,
-                                                      .max_tokens = wanted, .ignore_end = true},
-                            &task));
+    support_ok(context, brink_generate_begin(s,
+                                             &(brink_generate_desc){.tokens = tokens,
+                                                                    .token_count = count,
+                                                                    .max_tokens = wanted,
+                                                                    .ignore_end = true},
+                                             &task));
     support_ok(context, brink_task_wait(task));
     const char *text;
     uint32_t n = 0;
@@ -89,7 +91,8 @@ static void feed(brink_session *s, const uint32_t *tokens, uint32_t count, bool 
 {
     brink_context *context = s->model->context;
     for (uint32_t at = 0, taken; at < count; at += taken) {
-        support_ok(context, session_step_begin(s, tokens + at, one_by_one ? 1 : count - at, &taken));
+        support_ok(context,
+                   session_step_begin(s, tokens + at, one_by_one ? 1 : count - at, &taken));
         support_ok(context, session_step_advance(s, UINT64_MAX));
     }
 }
@@ -192,8 +195,8 @@ static void cancelling_keeps_the_session(void **state)
     brink_session *s;
     brink_task *task, *second;
     support_ok(context, brink_session_create(m, NULL, &s));
-    brink_generate_desc desc = {.tokens = prompt, .token_count = PROMPT, .max_tokens = 50,
-                                .ignore_end = true};
+    brink_generate_desc desc = {
+        .tokens = prompt, .token_count = PROMPT, .max_tokens = 50, .ignore_end = true};
     support_ok(context, brink_generate_begin(s, &desc, &task));
     assert_int_equal(brink_generate_begin(s, &desc, &second), BRINK_INVALID_ARGUMENT);
     uint32_t id, steps = 0;
