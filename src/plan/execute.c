@@ -7,7 +7,7 @@
 
 brink_status workspace_reserve(brink_context *context, workspace *w, uint64_t size)
 {
-    if (size <= w->size)
+    if (w->data != NULL && size <= w->size)
         return BRINK_OK;
     core_free(context, w->data);
     w->size = 0;
