@@ -3,6 +3,8 @@
 #ifndef CORE_HALF_H
 #define CORE_HALF_H
 
+#include "brink.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -58,6 +60,24 @@ static inline uint16_t float_to_bfloat(float f)
     if ((u & 0x7FFFFFFFu) > 0x7F800000u)
         return (uint16_t)(u >> 16 | 0x40u);
     return (uint16_t)((u + 0x7FFFu + (u >> 16 & 1u)) >> 16);
+}
+
+static inline bool is_half(brink_type type)
+{
+    return type == BRINK_F16 || type == BRINK_BF16;
+}
+
+/* `count` elements of a half-precision type as floats, and back. */
+static inline void half_widen(brink_type type, const uint16_t *from, uint64_t count, float *to)
+{
+    for (uint64_t i = 0; i < count; i++)
+        to[i] = type == BRINK_F16 ? half_to_float(from[i]) : bfloat_to_float(from[i]);
+}
+
+static inline void half_narrow(brink_type type, const float *from, uint64_t count, uint16_t *to)
+{
+    for (uint64_t i = 0; i < count; i++)
+        to[i] = type == BRINK_F16 ? float_to_half(from[i]) : float_to_bfloat(from[i]);
 }
 
 #endif

@@ -373,28 +373,15 @@ brink_status rule_broadcast(const rule_args *r, const ir_value *a, const ir_valu
 /* Half-precision constants as f32, the form kernels take. */
 static brink_status widen(arena *a, brink_type type, uint64_t count, tensor *t)
 {
-    if (type != BRINK_F16 && type != BRINK_BF16)
+    if (!is_half(type))
         return BRINK_OK;
     float *wide = ARENA_ARRAY(a, float, count + 1);
     if (wide == NULL)
         return BRINK_OUT_OF_MEMORY;
-    const uint16_t *half = t->data;
-    for (uint64_t i = 0; i < count; i++)
-        wide[i] = type == BRINK_F16 ? half_to_float(half[i]) : bfloat_to_float(half[i]);
+    half_widen(type, t->data, count, wide);
     t->data = wide;
     t->type = BRINK_F32;
     return BRINK_OK;
-}
-
-static void narrow(brink_type type, uint64_t count, const float *from, uint16_t *to)
-{
-    for (uint64_t i = 0; i < count; i++)
-        to[i] = type == BRINK_F16 ? float_to_half(from[i]) : float_to_bfloat(from[i]);
-}
-
-static bool is_half(brink_type type)
-{
-    return type == BRINK_F16 || type == BRINK_BF16;
 }
 
 static brink_status tensor_of(ir_graph *g, const ir_value *v, tensor *out, uint64_t *count)
@@ -461,7 +448,7 @@ static brink_status run_constant(rule_args *r, arena *work)
             uint16_t *half = ARENA_ARRAY(&g->memory, uint16_t, count + 1);
             if (half == NULL)
                 return BRINK_OUT_OF_MEMORY;
-            narrow(v->type, count, t->data, half);
+            half_narrow(v->type, t->data, count, half);
             t->data = half;
         }
         v->kind = IR_CONST;

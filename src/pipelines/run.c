@@ -139,14 +139,12 @@ static brink_status bind_input(run_task *t, uint32_t i)
     plan *p = &t->plan->plan;
     const brink_tensor *x = &t->inputs[i];
     void *data = (void *)(uintptr_t)x->data;
-    if (x->type == BRINK_F16 || x->type == BRINK_BF16) {
+    if (is_half(x->type)) {
         uint64_t count = x->bytes / 2;
         float *wide = ARENA_ARRAY(&t->memory, float, count + 1);
         if (wide == NULL)
             return BRINK_OUT_OF_MEMORY;
-        const uint16_t *half = x->data;
-        for (uint64_t k = 0; k < count; k++)
-            wide[k] = x->type == BRINK_F16 ? half_to_float(half[k]) : bfloat_to_float(half[k]);
+        half_widen(x->type, x->data, count, wide);
         data = wide;
     }
     plan_external(p, p->inputs[i], data, 0);
@@ -172,9 +170,7 @@ static brink_status take_output(run_task *t, uint32_t i)
     uint16_t *half = ARENA_ARRAY(&t->memory, uint16_t, count + 1);
     if (half == NULL)
         return BRINK_OUT_OF_MEMORY;
-    const float *wide = from->t.data;
-    for (uint64_t k = 0; k < count; k++)
-        half[k] = v->type == BRINK_F16 ? float_to_half(wide[k]) : float_to_bfloat(wide[k]);
+    half_narrow(v->type, from->t.data, count, half);
     out->data = half;
     return BRINK_OK;
 }

@@ -21,11 +21,6 @@ typedef struct builder {
     const plan_desc *desc;
 } builder;
 
-static bool is_half(brink_type type)
-{
-    return type == BRINK_F16 || type == BRINK_BF16;
-}
-
 /* Largest size the tensor can take. */
 static brink_status upper_bytes(const plan *p, const plan_tensor *t, uint64_t *bytes)
 {
@@ -102,10 +97,7 @@ static brink_status wide_for(builder *b, uint32_t value, uint32_t *out)
             float *wide = arena_array(&p->ir.memory, count + 1, sizeof *wide);
             if (wide == NULL)
                 return BRINK_OUT_OF_MEMORY;
-            const uint16_t *half = t->t.data;
-            bool f16 = t->t.type == BRINK_F16;
-            for (uint64_t i = 0; i < count; i++)
-                wide[i] = f16 ? half_to_float(half[i]) : bfloat_to_float(half[i]);
+            half_widen(t->t.type, t->t.data, count, wide);
             t->t.data = wide;
         }
         t->t.type = BRINK_F32;
