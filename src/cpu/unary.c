@@ -113,7 +113,7 @@ FAST_KERNEL(erf, simd()->erf, erf(p))
 FAST_KERNEL(tanh, simd()->tanh, tanh(p))
 FAST_KERNEL(sigmoid, simd()->sigmoid, 1 / (1 + exp(-p)))
 PARAMETER_KERNEL(leaky_relu, 0.01f, 0, p < 0 ? p * alpha : p)
-PARAMETER_KERNEL(elu, 1, 0, p < 0 ? alpha * expm1(p) : p)
+PARAMETER_KERNEL(elu, 1, 0, p < 0 ? alpha * expm1((double)p) : p)
 PARAMETER_KERNEL(hard_sigmoid, 0.2f, 0.5f, fmax(0, fmin(1, alpha *p + beta)))
 
 ROW(gelu_f64, double, 0.5 * p * (1 + erf(p * 0.70710678118654752440)))
