@@ -223,7 +223,9 @@ def test_stopped_half_way(world, stop):
     (fake / "pip/__main__.py").write_text("import time\ntime.sleep(20)\n")
     environment = {**os.environ, "PYTHONPATH": f"{fake}:{PYTHON_DIR}"}
     process = subprocess.Popen([sys.executable, "-m", "brinktools", "get", "plain"], text=True,
-                               stderr=subprocess.PIPE, env=environment, start_new_session=True)
+                               stderr=subprocess.PIPE, env=environment, start_new_session=True,
+                               # a shell's background commands are started with SIGINT ignored
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     deadline = time.time() + 20
     while time.time() < deadline and not any(world.root.glob(".plain.*/*.txt")):
         time.sleep(0.02)
