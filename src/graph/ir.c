@@ -13,7 +13,13 @@
 
 #include <string.h>
 
-enum { MAX_BOUND_BYTES = 1 << 20, MAX_FOLDED_BYTES = 1 << 20, MAX_BRANCH_DEPTH = 32 };
+enum {
+    MAX_BOUND_BYTES = 1 << 20,
+    MAX_BOUND_SEGMENT_BYTES = 4096, /* where the node could also wait for a later segment */
+    MAX_FOLDED_BYTES = 1 << 20,
+    MAX_LEARNED_BYTES = 4096, /* of a run's own values only shapes and indices are folded */
+    MAX_BRANCH_DEPTH = 32
+};
 
 const rule_fn rule_table[OP_COUNT] = {
 #define OP(domain, name, since, rule, kernel, gpu, flags) infer_##rule,
@@ -34,12 +40,12 @@ void *kernel_scratch(const kernel_args *a, uint64_t size)
     return a->scratch->data;
 }
 
-brink_status ir_init(brink_context *context, const onnx_model *model, const kernel_table *kernels,
-                     ir_graph *out)
+brink_status ir_init(brink_context *context, const onnx_model *model, const onnx_graph *graph,
+                     const kernel_table *kernels, ir_graph *out)
 {
-    *out = (ir_graph){.context = context, .model = model, .kernels = kernels};
+    *out = (ir_graph){.context = context, .model = model, .graph = graph, .kernels = kernels};
     arena_init(&out->memory, context);
-    out->bound = ARENA_ARRAY(&out->memory, bool, (uint64_t)model->graph->input_count + 1);
+    out->bound = ARENA_ARRAY(&out->memory, bool, (uint64_t)graph->input_count + 1);
     if (out->bound == NULL)
         return BRINK_OUT_OF_MEMORY;
     return expr_table_init(&out->exprs, &out->memory);
@@ -99,6 +105,8 @@ static brink_status start(ir_graph *g, const ir_binding *bindings)
     g->value_count = m->value_count;
     g->node_count = 0;
     g->derived_bytes = 0;
+    g->later_count = 0;
+    g->loop = NULL;
     if (g->values == NULL) {
         g->value_capacity = m->value_count + 64;
         g->values = ARENA_ARRAY(&g->memory, ir_value, g->value_capacity);
@@ -116,10 +124,20 @@ static brink_status start(ir_graph *g, const ir_binding *bindings)
             for (uint32_t k = 0; k < t->rank; k++)
                 v.dims[k] = expr_const(&g->exprs, t->dims[k]);
         }
+        const ir_known *known = g->known != NULL ? &g->known[i] : NULL;
+        if (known != NULL && known->state == IR_KNOWN) {
+            v.kind = IR_CONST;
+            v.type = known->type;
+            v.rank = known->rank;
+            v.data = known->data;
+            v.learned = true;
+            for (uint32_t k = 0; k < known->rank; k++)
+                v.dims[k] = expr_const(&g->exprs, known->dims[k]);
+        }
         g->values[i] = v;
     }
-    for (uint32_t i = 0; i < m->graph->input_count; i++) {
-        ir_value *v = &g->values[m->graph->inputs[i]];
+    for (uint32_t i = 0; i < g->graph->input_count && bindings != NULL; i++) {
+        ir_value *v = &g->values[g->graph->inputs[i]];
         const ir_binding *b = &bindings[i];
         v->kind = g->bound[i] ? IR_CONST : IR_INPUT;
         v->type = b->type;
@@ -146,12 +164,12 @@ static brink_status bind_sources(ir_graph *g, const ir_binding *bindings, uint32
     if (v->kind == IR_CONST || v->symbolic != NULL)
         return BRINK_OK;
     if (v->kind == IR_INPUT) {
-        for (uint32_t i = 0; i < g->model->graph->input_count; i++) {
+        uint64_t most = g->segmented ? MAX_BOUND_SEGMENT_BYTES : MAX_BOUND_BYTES;
+        for (uint32_t i = 0; i < g->graph->input_count; i++) {
             uint64_t bytes;
-            if (g->model->graph->inputs[i] != value)
+            if (g->graph->inputs[i] != value)
                 continue;
-            if (bindings[i].data == NULL || ir_bytes(g, v, &bytes) != BRINK_OK ||
-                bytes > MAX_BOUND_BYTES) {
+            if (bindings[i].data == NULL || ir_bytes(g, v, &bytes) != BRINK_OK || bytes > most) {
                 *possible = false;
                 return BRINK_OK;
             }
@@ -193,6 +211,8 @@ static brink_status ask_for_value(rule_args *r, uint32_t value)
     brink_status status = bind_sources(r->g, call->bindings, value, 0, &possible);
     if (possible && status == IR_RESTART)
         return IR_RESTART;
+    if (r->g->segmented)
+        return IR_POSTPONE;
     return rule_unsupported(r, "its shape depends on the content of %s, which is computed",
                             r->g->values[value].name);
 }
@@ -394,6 +414,14 @@ static brink_status tensor_of(ir_graph *g, const ir_value *v, tensor *out, uint6
     return BRINK_OK;
 }
 
+static bool is_learned(const rule_args *r)
+{
+    for (uint32_t i = 0; i < r->in_count; i++)
+        if (rule_in(r, i) != NULL && rule_in(r, i)->learned)
+            return true;
+    return false;
+}
+
 /* Runs the node's kernel on its constant inputs and makes its outputs constants. */
 static brink_status run_constant(rule_args *r, arena *work)
 {
@@ -454,6 +482,7 @@ static brink_status run_constant(rule_args *r, arena *work)
         v->kind = IR_CONST;
         v->data = t->data;
         v->derived = true;
+        v->learned = is_learned(r);
         uint64_t bytes = 0;
         onnx_type_bytes(v->type, count, &bytes);
         g->derived_bytes += bytes;
@@ -483,6 +512,8 @@ static bool foldable(const rule_args *r)
     }
     if (r->op->flags & OP_VIEW)
         return true;
+    if (is_learned(r) && (in_bytes > MAX_LEARNED_BYTES || out_bytes > MAX_LEARNED_BYTES))
+        return false;
     return g->kernels->kernels[r->op->id] != NULL &&
            (out_bytes <= MAX_FOLDED_BYTES || out_bytes <= in_bytes);
 }
@@ -566,9 +597,30 @@ static brink_status resolve_if(resolver *w, rule_args *r)
     return BRINK_OK;
 }
 
+/* Whether an earlier segment ran the node. */
+static bool is_past(const ir_graph *g, const onnx_node *n)
+{
+    bool past = g->known != NULL;
+    for (uint32_t i = 0; i < n->output_count && past; i++)
+        past = n->outputs[i] == ONNX_NONE || g->known[n->outputs[i]].state != IR_UNKNOWN;
+    return past;
+}
+
+/* A Loop or Scan is run by plan/machine.c, once all it reads is known. */
+static brink_status resolve_loop(ir_graph *g, const rule_args *r)
+{
+    if (!g->segmented)
+        return rule_unsupported(r, "a loop cannot be part of a model that is run step by step");
+    if (g->loop == NULL && ir_loop_ready(g, r->node))
+        g->loop = r->node;
+    return ir_postpone(g, r->node);
+}
+
 static brink_status resolve_node(resolver *w, const onnx_node *n)
 {
     ir_graph *g = w->g;
+    if (is_past(g, n))
+        return BRINK_OK;
     rule_call call = {.bindings = w->bindings};
     rule_args *r = &call.args;
     *r = (rule_args){.g = g,
@@ -587,13 +639,22 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
         in[i] = n->inputs[i] == ONNX_NONE ? IR_NONE : ir_follow(g, n->inputs[i]);
         if (in[i] != IR_NONE && g->values[in[i]].kind == IR_UNSET)
             return rule_fail(r, "input %s has no value", g->values[in[i]].name);
+        if (in[i] != IR_NONE && g->values[in[i]].kind == IR_LATER)
+            return ir_postpone(g, n);
     }
     r->in = in;
-    if (n->op->flags & OP_CONTROL)
-        return resolve_if(w, r);
+    if (n->op->flags & OP_CONTROL) {
+        if (strcmp(n->op->name, "If") != 0)
+            return resolve_loop(g, r);
+        brink_status status = resolve_if(w, r);
+        return status == IR_POSTPONE ? ir_postpone(g, n) : status;
+    }
     for (uint32_t i = 0; i < n->output_count; i++)
         r->out[i] = (ir_value){.kind = IR_TEMP, .alias = IR_NONE, .producer = g->node_count};
-    TRY(rule_table[n->op->id](r));
+    brink_status ruled = rule_table[n->op->id](r);
+    if (ruled == IR_POSTPONE)
+        return ir_postpone(g, n);
+    TRY(ruled);
     if (g->exprs.failed)
         return rule_fail(r, "a dimension overflows");
     for (uint32_t i = 0; i < n->output_count; i++) {
@@ -607,6 +668,7 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
         r->out[0].kind = IR_CONST;
         r->out[0].data = rule_in(r, 0)->data;
         r->out[0].symbolic = NULL;
+        r->out[0].learned = rule_in(r, 0)->learned;
     } else if (foldable(r)) {
         arena work;
         arena_init(&work, g->context);
@@ -640,25 +702,13 @@ static brink_status resolve_graph(resolver *w, const onnx_graph *graph)
 
 brink_status ir_resolve(ir_graph *g, const ir_binding *bindings)
 {
-    const onnx_graph *graph = g->model->graph;
     for (;;) {
         resolver w = {.g = g, .bindings = bindings};
         TRY(start(g, bindings));
-        brink_status status = resolve_graph(&w, graph);
+        brink_status status = resolve_graph(&w, g->graph);
         if (status == IR_RESTART)
             continue;
         TRY(status);
-        break;
+        return ir_find_outputs(g);
     }
-    g->output_count = graph->output_count;
-    g->outputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)graph->output_count + 1);
-    if (g->outputs == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < graph->output_count; i++) {
-        g->outputs[i] = ir_follow(g, graph->outputs[i]);
-        if (g->values[g->outputs[i]].kind == IR_UNSET)
-            return core_fail(g->context, BRINK_BAD_INPUT, "%s: output %s has no value",
-                             g->model->file, g->values[graph->outputs[i]].name);
-    }
-    return BRINK_OK;
 }

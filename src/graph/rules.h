@@ -9,8 +9,10 @@
 
 #include "graph/ir.h"
 
-/* Internal to ir_resolve: an input was bound, start again. */
+/* Internal to ir_resolve: an input was bound, start again; a value is computed, leave the node for
+   later. */
 #define IR_RESTART ((brink_status)100)
+#define IR_POSTPONE ((brink_status)101)
 
 typedef struct rule_args {
     ir_graph *g;

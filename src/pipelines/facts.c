@@ -203,7 +203,7 @@ brink_status brink_model_plan(brink_model *m, const brink_dim *dims, uint32_t di
 {
     *out = (brink_plan_memory){.weights = weights_bytes(m)};
     plan p = {0};
-    TRY(ir_init(m->context, &m->onnx, &cpu_kernels, &p.ir));
+    TRY(ir_init(m->context, &m->onnx, m->onnx.graph, &cpu_kernels, &p.ir));
     brink_status status = BRINK_OUT_OF_MEMORY;
     ir_binding *inputs =
         ARENA_ARRAY(&p.ir.memory, ir_binding, (uint64_t)m->onnx.graph->input_count + 1);

@@ -370,7 +370,10 @@ void brink_model_destroy(brink_model *m)
 {
     if (m == NULL)
         return;
-    run_plans_free(m);
+    for (segment *next, *s = m->segments; s != NULL; s = next) {
+        next = s->next;
+        segment_free(s);
+    }
     workspace_free(m->context, &m->workspace);
     tokenizer_destroy(m->tokenizer);
     chat_template_destroy(m->template);

@@ -6,11 +6,9 @@
 #include "core/blob.h"
 #include "core/json.h"
 #include "onnx/model.h"
-#include "plan/plan.h"
+#include "plan/segment.h"
 #include "text/template.h"
 #include "text/tokenizer.h"
-
-typedef struct run_plan run_plan;
 
 /* One past input and the present output that continues it. */
 typedef struct cache_slot {
@@ -50,7 +48,7 @@ struct brink_model {
     decoder decoder;
     brink_op_info *ops;
     uint32_t op_count;
-    run_plan *plans; /* newest first */
+    segment *segments; /* of earlier runs, newest first */
     workspace workspace;
     bool workspace_taken;
     const char *tokenizer_missing,
@@ -59,8 +57,6 @@ struct brink_model {
 
 /* Sizes and names of the key-value cache, from the graph and its configuration. */
 brink_status decoder_find(brink_model *m);
-
-void run_plans_free(brink_model *m);
 
 /* Counts the operators of all graphs into m->ops. */
 brink_status model_count_ops(brink_model *m);

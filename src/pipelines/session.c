@@ -181,7 +181,7 @@ static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64
     brink_model *m = s->model;
     plan *p = &sp->plan;
     *sp = (step_plan){.chunk = chunk};
-    TRY(ir_init(m->context, &m->onnx, &cpu_kernels, &p->ir));
+    TRY(ir_init(m->context, &m->onnx, m->onnx.graph, &cpu_kernels, &p->ir));
     sp->built = true;
     arena *a = &p->ir.memory;
     ir_binding *inputs = ARENA_ARRAY(a, ir_binding, (uint64_t)m->onnx.graph->input_count + 1);

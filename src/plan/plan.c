@@ -221,7 +221,7 @@ static void link_steps(plan *p)
 static brink_status bind_ends(builder *b)
 {
     plan *p = b->p;
-    const onnx_graph *graph = p->ir.model->graph;
+    const onnx_graph *graph = p->ir.graph;
     for (uint32_t i = 0; i < graph->input_count; i++) {
         uint32_t value = graph->inputs[i];
         p->inputs[i] = IR_NONE;
@@ -281,6 +281,8 @@ brink_status plan_build(plan *p, const plan_desc *desc)
 {
     builder b = {.p = p, .desc = desc};
     ir_graph *g = &p->ir;
+    g->known = desc->known;
+    g->segmented = desc->segmented;
     TRY(ir_resolve(g, desc->inputs));
     if (desc->last_row_output != IR_NONE)
         TRY(pass_last_row(g, desc->last_row_output, desc->last_row));
@@ -295,7 +297,7 @@ brink_status plan_build(plan *p, const plan_desc *desc)
     b.wide_of = ARENA_ARRAY(&b.work, uint32_t, g->value_count);
     uint32_t *uses = ARENA_ARRAY(&b.work, uint32_t, most);
     p->steps = ARENA_ARRAY(&g->memory, plan_step, (uint64_t)g->node_count + 1);
-    p->inputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)g->model->graph->input_count + 1);
+    p->inputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)g->graph->input_count + 1);
     p->outputs = ARENA_ARRAY(&g->memory, uint32_t, (uint64_t)g->output_count + 1);
     p->exact = desc->exact;
     brink_status status = BRINK_OUT_OF_MEMORY;
@@ -326,6 +328,32 @@ done:
 void plan_free(plan *p)
 {
     ir_free(&p->ir);
+}
+
+brink_status plan_output(const plan *p, uint32_t k, brink_tensor *out)
+{
+    const tensor *t = &p->tensors[p->outputs[k]].t;
+    const ir_value *v = &p->ir.values[p->ir.outputs[k]];
+    *out = (brink_tensor){.name = p->ir.values[p->ir.output_names[k]].name,
+                          .type = v->type,
+                          .rank = t->rank,
+                          .data = t->type == v->type ? t->data : NULL};
+    memcpy(out->shape, t->dims, sizeof out->shape);
+    if (onnx_type_bytes(v->type, (uint64_t)tensor_count(t), &out->bytes))
+        return BRINK_OK;
+    return core_fail(p->ir.context, BRINK_UNSUPPORTED, "%s: output %s is of a type without a size",
+                     p->ir.model->file, out->name);
+}
+
+void plan_copy_output(const plan *p, uint32_t k, void *to)
+{
+    const tensor *t = &p->tensors[p->outputs[k]].t;
+    brink_type type = p->ir.values[p->ir.outputs[k]].type;
+    uint64_t count = (uint64_t)tensor_count(t), bytes = 0;
+    if (t->type != type)
+        half_narrow(type, t->data, count, to);
+    else if (onnx_type_bytes(type, count, &bytes) && bytes != 0)
+        memcpy(to, t->data, (size_t)bytes);
 }
 
 void plan_external(plan *p, uint32_t tensor_index, void *data, int64_t capacity)

@@ -55,12 +55,21 @@ typedef struct plan_desc {
     uint32_t last_row_output; /* of this output only row `last_row` is wanted; IR_NONE: whole  */
     expr last_row;
     bool exact;
-    bool no_data; /* constants may be missing: for the memory plan only, it cannot run */
+    bool no_data;          /* constants may be missing: for the memory plan only, it cannot run */
+    bool segmented;        /* what cannot be planned yet is left for later: see machine.h     */
+    const ir_known *known; /* what earlier segments computed; NULL: nothing                   */
 } plan_desc;
 
 /* ir_init(&p->ir, …) has been called, so that bindings and symbols could be made. */
 brink_status plan_build(plan *p, const plan_desc *desc);
 void plan_free(plan *p);
+
+/* Output k of a finished run, in the value's own type: its type, shape and bytes. `data` is where it
+   lies, or NULL when it is a half-precision value, which a plan holds as f32. */
+brink_status plan_output(const plan *p, uint32_t k, brink_tensor *out);
+
+/* Its bytes to `to`. */
+void plan_copy_output(const plan *p, uint32_t k, void *to);
 
 /* What a run works in. */
 typedef struct workspace {

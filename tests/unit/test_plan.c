@@ -8,7 +8,7 @@
 /* Resolves the model for a chunk of 4 tokens after a running past. */
 static void resolve(brink_model *m, plan *p, ir_binding *inputs)
 {
-    support_ok(m->context, ir_init(m->context, &m->onnx, &cpu_kernels, &p->ir));
+    support_ok(m->context, ir_init(m->context, &m->onnx, m->onnx.graph, &cpu_kernels, &p->ir));
     expr past = expr_symbol(&p->ir.exprs, 0, 60);
     support_ok(m->context, decoder_bindings(m, &p->ir.exprs, past, 4, inputs, &p->ir.memory));
 }
