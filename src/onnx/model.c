@@ -6,23 +6,10 @@
 #include "onnx/model.h"
 
 #include "onnx/pb.h"
+#include "onnx/reader.h"
 #include "onnx/sort.h"
 
 #include <stdio.h>
-
-enum { MAX_DEPTH = 24, MAX_NODES = 1 << 22 };
-
-typedef struct scope {
-    const struct scope *parent;
-    uint32_t *slots; /* value index + 1; 0: free */
-    uint32_t size, used;
-} scope;
-
-typedef struct reader {
-    brink_context *context;
-    onnx_model *m;
-    uint32_t depth;
-} reader;
 
 static uint64_t hash_name(const char *s)
 {
@@ -32,55 +19,54 @@ static uint64_t hash_name(const char *s)
     return h ^ h >> 32;
 }
 
-static uint32_t scope_find(const reader *r, const scope *s, const char *name)
+static const scope_name *scope_find(const scope *s, const char *name)
 {
     uint64_t h = hash_name(name);
     for (; s != NULL; s = s->parent)
-        for (uint32_t i = (uint32_t)h & (s->size - 1); s->slots[i]; i = (i + 1) & (s->size - 1))
-            if (strcmp(r->m->values[s->slots[i] - 1].name, name) == 0)
-                return s->slots[i] - 1;
-    return ONNX_NONE;
+        for (uint32_t i = (uint32_t)h & (s->size - 1); s->size && s->names[i].name;
+             i = (i + 1) & (s->size - 1))
+            if (strcmp(s->names[i].name, name) == 0)
+                return &s->names[i];
+    return NULL;
 }
 
-static bool scope_add(const reader *r, scope *s, uint32_t value)
+static void scope_put(scope *s, scope_name n)
+{
+    uint32_t k = (uint32_t)hash_name(n.name) & (s->size - 1);
+    while (s->names[k].name)
+        k = (k + 1) & (s->size - 1);
+    s->names[k] = n;
+}
+
+brink_status scope_add(reader *r, scope *s, const char *name, uint32_t value)
 {
     if (s->used * 2 >= s->size) {
-        uint32_t size = s->size ? s->size * 2 : 64;
-        uint32_t *slots = ARENA_ARRAY(&r->m->memory, uint32_t, size);
-        if (slots == NULL)
-            return false;
-        for (uint32_t i = 0; i < s->size; i++) {
-            if (s->slots[i] == 0)
-                continue;
-            uint32_t k = (uint32_t)hash_name(r->m->values[s->slots[i] - 1].name) & (size - 1);
-            while (slots[k])
-                k = (k + 1) & (size - 1);
-            slots[k] = s->slots[i];
-        }
-        s->slots = slots;
-        s->size = size;
+        scope old = *s;
+        s->size = s->size ? s->size * 2 : 64;
+        s->names = ARENA_ARRAY(&r->m->memory, scope_name, s->size);
+        if (s->names == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        for (uint32_t i = 0; i < old.size; i++)
+            if (old.names[i].name)
+                scope_put(s, old.names[i]);
     }
-    uint32_t k = (uint32_t)hash_name(r->m->values[value].name) & (s->size - 1);
-    while (s->slots[k])
-        k = (k + 1) & (s->size - 1);
-    s->slots[k] = value + 1;
+    scope_put(s, (scope_name){name, value});
     s->used++;
-    return true;
+    return BRINK_OK;
 }
 
-static const char *copy_string(reader *r, pb_bytes b)
+const char *read_string(reader *r, pb_bytes b)
 {
     return arena_string(&r->m->memory, (const char *)b.data, b.size);
 }
 
-static brink_status malformed(reader *r, const char *what)
+brink_status read_malformed(reader *r, const char *what)
 {
     return core_fail(r->context, BRINK_BAD_INPUT,
                      "%s: malformed %s: the file is damaged or not ONNX", r->m->file, what);
 }
 
-/* A new value; its index in *out. */
-static brink_status add_value(reader *r, scope *s, const char *name, uint32_t *out)
+brink_status read_new_value(reader *r, scope *s, const char *name, uint32_t *out)
 {
     onnx_model *m = r->m;
     if (m->value_count == m->value_capacity) {
@@ -95,7 +81,7 @@ static brink_status add_value(reader *r, scope *s, const char *name, uint32_t *o
     }
     *out = m->value_count++;
     m->values[*out] = (onnx_value){.name = name, .rank = -1};
-    return scope_add(r, s, *out) ? BRINK_OK : BRINK_OUT_OF_MEMORY;
+    return scope_add(r, s, name, *out);
 }
 
 /* Finds the value in this graph only, or makes it. */
@@ -103,9 +89,10 @@ static brink_status declare(reader *r, scope *s, const char *name, bool *is_new,
 {
     scope own = *s;
     own.parent = NULL;
-    *out = s->size ? scope_find(r, &own, name) : ONNX_NONE;
-    *is_new = *out == ONNX_NONE;
-    return *is_new ? add_value(r, s, name, out) : BRINK_OK;
+    const scope_name *found = scope_find(&own, name);
+    *is_new = found == NULL;
+    *out = found != NULL ? found->value : ONNX_NONE;
+    return *is_new ? read_new_value(r, s, name, out) : BRINK_OK;
 }
 
 /* TensorShapeProto into a value's declaration. */
@@ -127,15 +114,15 @@ static brink_status read_shape(reader *r, pb_bytes proto, onnx_value *v)
         while (pb_next(&d, &g)) {
             if (g.number == 1 && g.wire == 0)
                 dim = (int64_t)g.value;
-            else if (g.number == 2 && g.wire == 2 && (symbol = copy_string(r, g.bytes)) == NULL)
+            else if (g.number == 2 && g.wire == 2 && (symbol = read_string(r, g.bytes)) == NULL)
                 return BRINK_OUT_OF_MEMORY;
         }
         if (d.bad || dim < -1)
-            return malformed(r, "dimension");
+            return read_malformed(r, "dimension");
         v->dims[v->rank] = dim;
         v->dim_names[v->rank++] = symbol;
     }
-    return dims.bad ? malformed(r, "TensorShapeProto") : BRINK_OK;
+    return dims.bad ? read_malformed(r, "TensorShapeProto") : BRINK_OK;
 }
 
 /* ValueInfoProto: its name to *name, type and shape to the value `v` when not NULL. */
@@ -145,7 +132,7 @@ static brink_status read_value_info(reader *r, pb_bytes proto, const char **name
     pb_field f, g, h;
     *name = "";
     while (pb_next(&info, &f)) {
-        if (f.number == 1 && f.wire == 2 && (*name = copy_string(r, f.bytes)) == NULL)
+        if (f.number == 1 && f.wire == 2 && (*name = read_string(r, f.bytes)) == NULL)
             return BRINK_OUT_OF_MEMORY;
         if (f.number != 2 || f.wire != 2 || v == NULL)
             continue;
@@ -161,12 +148,12 @@ static brink_status read_value_info(reader *r, pb_bytes proto, const char **name
                     TRY(read_shape(r, h.bytes, v));
             }
             if (tensor.bad)
-                return malformed(r, "TypeProto");
+                return read_malformed(r, "TypeProto");
         }
         if (type.bad)
-            return malformed(r, "TypeProto");
+            return read_malformed(r, "TypeProto");
     }
-    return info.bad ? malformed(r, "ValueInfoProto") : BRINK_OK;
+    return info.bad ? read_malformed(r, "ValueInfoProto") : BRINK_OK;
 }
 
 static brink_status keep_tensor(reader *r, onnx_tensor *t)
@@ -211,7 +198,7 @@ static brink_status read_attr_lists(reader *r, pb_bytes proto, onnx_attr *a)
             strings++;
     }
     if (floats + ints + strings > UINT32_MAX)
-        return malformed(r, "AttributeProto");
+        return read_malformed(r, "AttributeProto");
     float *fs = floats ? ARENA_ARRAY(&r->m->memory, float, floats) : NULL;
     int64_t *is = ints ? ARENA_ARRAY(&r->m->memory, int64_t, ints) : NULL;
     const char **ss = strings ? ARENA_ARRAY(&r->m->memory, const char *, strings) : NULL;
@@ -232,7 +219,7 @@ static brink_status read_attr_lists(reader *r, pb_bytes proto, onnx_attr *a)
             uint64_t v;
             while (list.at < list.end && ni < ints && pb_varint(&list, &v))
                 is[ni++] = (int64_t)v;
-        } else if (f.number == 9 && f.wire == 2 && (ss[ns++] = copy_string(r, f.bytes)) == NULL) {
+        } else if (f.number == 9 && f.wire == 2 && (ss[ns++] = read_string(r, f.bytes)) == NULL) {
             return BRINK_OUT_OF_MEMORY;
         }
     }
@@ -252,11 +239,11 @@ static brink_status read_attr_lists(reader *r, pb_bytes proto, onnx_attr *a)
     return BRINK_OK;
 }
 
-static brink_status read_attr(reader *r, pb_bytes proto, const scope *s, onnx_attr *a)
+brink_status read_attr(reader *r, pb_bytes proto, const scope *s, onnx_attr *a)
 {
     pb_reader p = pb_open(proto);
     pb_field f;
-    pb_bytes tensor = {0}, graph = {0}, string = {0};
+    pb_bytes tensor = {0}, graph = {0}, string = {0}, reference = {0};
     uint64_t declared = 0;
     int64_t integer = 0;
     float number = 0;
@@ -281,10 +268,14 @@ static brink_status read_attr(reader *r, pb_bytes proto, const scope *s, onnx_at
         } else if (f.number == 6 && f.wire == 2) {
             graph = f.bytes;
             seen = ATTR_KIND_GRAPH;
+        } else if (f.number == 21 && f.wire == 2) {
+            reference = f.bytes;
         }
     }
     if (p.bad)
-        return malformed(r, "AttributeProto");
+        return read_malformed(r, "AttributeProto");
+    if (reference.size != 0 && r->call != NULL)
+        return read_referred_attr(r, reference, s, a);
     a->kind = declared >= 1 && declared <= 8 ? (onnx_attr_kind)declared : seen;
     switch (a->kind) {
     case ATTR_KIND_FLOAT:
@@ -294,11 +285,11 @@ static brink_status read_attr(reader *r, pb_bytes proto, const scope *s, onnx_at
         a->i = integer;
         return BRINK_OK;
     case ATTR_KIND_STRING:
-        a->s = copy_string(r, string);
+        a->s = read_string(r, string);
         return a->s ? BRINK_OK : BRINK_OUT_OF_MEMORY;
     case ATTR_KIND_TENSOR: {
         if (tensor.data == NULL)
-            return malformed(r, "AttributeProto");
+            return read_malformed(r, "AttributeProto");
         onnx_tensor *t;
         TRY(read_tensor(r, tensor, &t));
         a->tensor = t;
@@ -306,7 +297,7 @@ static brink_status read_attr(reader *r, pb_bytes proto, const scope *s, onnx_at
     }
     case ATTR_KIND_GRAPH: {
         if (graph.data == NULL)
-            return malformed(r, "AttributeProto");
+            return read_malformed(r, "AttributeProto");
         onnx_graph *g;
         TRY(read_graph(r, graph, s, &g));
         a->graph = g;
@@ -351,21 +342,20 @@ static brink_status constant_tensor(reader *r, const onnx_node *n, const onnx_te
         return BRINK_OK;
     }
     if (!onnx_type_bytes(t->type, t->count, &t->bytes))
-        return malformed(r, "Constant");
+        return read_malformed(r, "Constant");
     *out = t;
     return BRINK_OK;
 }
 
-static int64_t opset_of(const onnx_model *m, const char *domain)
+static int64_t opset_of(const reader *r, const char *domain)
 {
-    for (uint32_t i = 0; i < m->opset_count; i++)
-        if (strcmp(m->opsets[i].domain, domain) == 0)
-            return m->opsets[i].version;
+    for (uint32_t i = 0; i < r->opset_count; i++)
+        if (strcmp(r->opsets[i].domain, domain) == 0)
+            return r->opsets[i].version;
     return *domain == 0 ? 1 : INT32_MAX; /* a domain that is not imported: its newest meaning */
 }
 
-/* Names and outputs of a node; inputs and attributes come when all names are declared. */
-static brink_status declare_node(reader *r, pb_bytes proto, scope *s, onnx_node *n)
+brink_status read_node_names(reader *r, pb_bytes proto, scope *s, onnx_node *n)
 {
     *n = (onnx_node){.name = "", .type = "", .domain = ""};
     pb_reader p = pb_open(proto);
@@ -377,7 +367,7 @@ static brink_status declare_node(reader *r, pb_bytes proto, scope *s, onnx_node 
         attrs += f.number == 5;
     }
     if (p.bad)
-        return malformed(r, "NodeProto");
+        return read_malformed(r, "NodeProto");
     n->inputs = ARENA_ARRAY(&r->m->memory, uint32_t, inputs + 1);
     n->outputs = ARENA_ARRAY(&r->m->memory, uint32_t, outputs + 1);
     onnx_attr *list = ARENA_ARRAY(&r->m->memory, onnx_attr, attrs + 1);
@@ -388,7 +378,7 @@ static brink_status declare_node(reader *r, pb_bytes proto, scope *s, onnx_node 
     while (pb_next(&p, &f)) {
         if (f.wire != 2)
             continue;
-        const char *text = f.number <= 4 || f.number == 7 ? copy_string(r, f.bytes) : "";
+        const char *text = f.number <= 4 || f.number == 7 ? read_string(r, f.bytes) : "";
         if (text == NULL)
             return BRINK_OUT_OF_MEMORY;
         if (f.number == 2) {
@@ -409,12 +399,12 @@ static brink_status declare_node(reader *r, pb_bytes proto, scope *s, onnx_node 
             n->domain = strcmp(text, "ai.onnx") == 0 ? "" : text;
         }
     }
-    n->opset = opset_of(r->m, n->domain);
+    n->opset = opset_of(r, n->domain);
     n->op = op_find(n->domain, n->type, n->opset);
     return BRINK_OK;
 }
 
-static brink_status fill_node(reader *r, pb_bytes proto, const scope *s, onnx_node *n)
+brink_status read_node_rest(reader *r, pb_bytes proto, const scope *s, onnx_node *n)
 {
     pb_reader p = pb_open(proto);
     pb_field f;
@@ -423,15 +413,15 @@ static brink_status fill_node(reader *r, pb_bytes proto, const scope *s, onnx_no
         if (f.wire != 2)
             continue;
         if (f.number == 1) {
-            const char *name = copy_string(r, f.bytes);
+            const char *name = read_string(r, f.bytes);
             if (name == NULL)
                 return BRINK_OUT_OF_MEMORY;
-            uint32_t v = *name ? scope_find(r, s, name) : ONNX_NONE;
-            if (v == ONNX_NONE && *name)
+            const scope_name *found = *name ? scope_find(s, name) : NULL;
+            if (found == NULL && *name)
                 return core_fail(r->context, BRINK_BAD_INPUT,
                                  "%s: node %s (%s): input %s is produced by no node", r->m->file,
                                  n->name, n->type, name);
-            n->inputs[n->input_count++] = v;
+            n->inputs[n->input_count++] = found != NULL ? found->value : ONNX_NONE;
         } else if (f.number == 5) {
             TRY(read_attr(r, f.bytes, s, &attrs[n->attr_count]));
             n->attr_count++;
@@ -484,7 +474,7 @@ static brink_status declare_graph(reader *r, pb_bytes proto, scope *s, onnx_grap
     p = pb_open(proto);
     while (pb_next(&p, &f))
         if (f.number == 1 && f.wire == 2)
-            TRY(declare_node(r, f.bytes, s, &g->nodes[g->node_count++]));
+            TRY(read_node_names(r, f.bytes, s, &g->nodes[g->node_count++]));
     return BRINK_OK;
 }
 
@@ -530,7 +520,7 @@ static brink_status read_graph(reader *r, pb_bytes proto, const scope *parent, o
         outputs += f.number == 12;
     }
     if (p.bad || nodes > MAX_NODES)
-        return malformed(r, "GraphProto");
+        return read_malformed(r, "GraphProto");
     arena *a = &r->m->memory;
     onnx_graph *g = ARENA_NEW(a, onnx_graph);
     if (g == NULL)
@@ -538,21 +528,23 @@ static brink_status read_graph(reader *r, pb_bytes proto, const scope *parent, o
     g->nodes = ARENA_ARRAY(a, onnx_node, nodes + 1);
     g->inputs = ARENA_ARRAY(a, uint32_t, inputs + 1);
     g->outputs = ARENA_ARRAY(a, uint32_t, outputs + 1);
-    scope s = {.parent = parent, .size = 64};
-    s.slots = ARENA_ARRAY(a, uint32_t, s.size);
-    if (!g->nodes || !g->inputs || !g->outputs || !s.slots)
+    scope s = {.parent = parent};
+    pb_bytes *protos = ARENA_ARRAY(a, pb_bytes, nodes + 1);
+    if (!g->nodes || !g->inputs || !g->outputs || !protos)
         return BRINK_OUT_OF_MEMORY;
     TRY(declare_graph(r, proto, &s, g));
     uint32_t at = 0;
     p = pb_open(proto);
     while (pb_next(&p, &f)) {
         if (f.number == 1 && f.wire == 2) {
-            TRY(fill_node(r, f.bytes, &s, &g->nodes[at]));
+            protos[at] = f.bytes;
+            TRY(read_node_rest(r, f.bytes, &s, &g->nodes[at]));
             at++;
         } else if (f.number == 12 && f.wire == 2) {
             const char *name;
             TRY(read_value_info(r, f.bytes, &name, NULL));
-            uint32_t v = scope_find(r, &s, name);
+            const scope_name *found = scope_find(&s, name);
+            uint32_t v = found != NULL ? found->value : ONNX_NONE;
             if (v == ONNX_NONE)
                 return core_fail(r->context, BRINK_BAD_INPUT,
                                  "%s: output %s is produced by no node", r->m->file, name);
@@ -561,6 +553,7 @@ static brink_status read_graph(reader *r, pb_bytes proto, const scope *parent, o
             g->outputs[g->output_count++] = v;
         }
     }
+    TRY(inline_functions(r, g, protos));
     TRY(take_constants(r, g));
     TRY(onnx_sort(r->context, r->m, g));
     r->depth--;
@@ -568,14 +561,14 @@ static brink_status read_graph(reader *r, pb_bytes proto, const scope *parent, o
     return BRINK_OK;
 }
 
-static brink_status read_opset(reader *r, pb_bytes proto, brink_opset *out)
+brink_status read_opset(reader *r, pb_bytes proto, brink_opset *out)
 {
     pb_reader p = pb_open(proto);
     pb_field f;
     *out = (brink_opset){.domain = ""};
     while (pb_next(&p, &f)) {
         if (f.number == 1 && f.wire == 2) {
-            const char *text = copy_string(r, f.bytes);
+            const char *text = read_string(r, f.bytes);
             if (text == NULL)
                 return BRINK_OUT_OF_MEMORY;
             out->domain = strcmp(text, "ai.onnx") == 0 ? "" : text;
@@ -583,7 +576,7 @@ static brink_status read_opset(reader *r, pb_bytes proto, brink_opset *out)
             out->version = (int64_t)f.value;
         }
     }
-    return p.bad ? malformed(r, "OperatorSetIdProto") : BRINK_OK;
+    return p.bad ? read_malformed(r, "OperatorSetIdProto") : BRINK_OK;
 }
 
 brink_status onnx_read(brink_context *context, const char *file, const void *data, uint64_t size,
@@ -591,15 +584,16 @@ brink_status onnx_read(brink_context *context, const char *file, const void *dat
 {
     *out = (onnx_model){.file = "model"};
     arena_init(&out->memory, context);
-    reader r = {context, out, 0};
+    reader r = {.context = context, .m = out};
     out->file = arena_string(&out->memory, file, strlen(file));
     if (out->file == NULL)
         return BRINK_OUT_OF_MEMORY;
     pb_reader p = pb_open((pb_bytes){data, size});
     pb_field f;
     pb_bytes graph = {0};
-    uint64_t opsets = 0;
+    uint64_t opsets = 0, functions = 0;
     while (pb_next(&p, &f)) {
+        functions += f.number == 25;
         if (f.number == 1 && f.wire == 0)
             out->ir_version = (int64_t)f.value;
         else if (f.number == 7 && f.wire == 2)
@@ -608,14 +602,21 @@ brink_status onnx_read(brink_context *context, const char *file, const void *dat
             opsets++;
     }
     if (p.bad || graph.data == NULL)
-        return malformed(&r, "ModelProto");
+        return read_malformed(&r, "ModelProto");
     out->opsets = ARENA_ARRAY(&out->memory, brink_opset, opsets + 1);
-    if (out->opsets == NULL)
+    r.functions = ARENA_ARRAY(&out->memory, function, functions + 1);
+    if (out->opsets == NULL || r.functions == NULL)
         return BRINK_OUT_OF_MEMORY;
     p = pb_open((pb_bytes){data, size});
-    while (pb_next(&p, &f))
+    while (pb_next(&p, &f)) {
         if (f.number == 8 && f.wire == 2)
             TRY(read_opset(&r, f.bytes, &out->opsets[out->opset_count++]));
+        else if (f.number == 25 && f.wire == 2)
+            TRY(read_function(&r, f.bytes, &r.functions[r.function_count++]));
+    }
+    r.most_inlined = MAX_INLINED + size / 64;
+    r.opsets = out->opsets;
+    r.opset_count = out->opset_count;
     return read_graph(&r, graph, NULL, &out->graph);
 }
 
