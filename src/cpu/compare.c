@@ -1,8 +1,10 @@
 /* compare.c — comparisons and logic: two inputs with broadcasting, a bool output.
 
-   Source: ONNX Equal, Less…, And, Or, Xor, Not, IsNaN. Bound by memory. A bool is one byte, 0 or 1. */
+   Source: ONNX Equal, Less…, And, Or, Xor, Not, IsNaN, IsInf. Bound by memory. A bool is one byte, 0 or 1. */
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
+
+#include <math.h>
 
 typedef void (*compare_row)(uint8_t *to, const void *x, int64_t sx, const void *y, int64_t sy,
                             int64_t n);
@@ -164,6 +166,23 @@ brink_status cpu_is_nan(const kernel_args *a)
             to[i] = x[i] != x[i];
     } else {
         return kernel_bad_type(a, a->in[0]->type);
+    }
+    return BRINK_OK;
+}
+
+/* Which signs count is in the attributes. */
+brink_status cpu_is_inf(const kernel_args *a)
+{
+    const tensor *x = a->in[0];
+    uint8_t *to = a->out[0]->data;
+    int64_t count = tensor_count(a->out[0]);
+    double high = onnx_int(a->node, ATTR_detect_positive, 1) != 0 ? INFINITY : 0;
+    double low = onnx_int(a->node, ATTR_detect_negative, 1) != 0 ? -INFINITY : 0;
+    if (x->type != BRINK_F32 && x->type != BRINK_F64)
+        return kernel_bad_type(a, x->type);
+    for (int64_t i = 0; i < count; i++) {
+        double p = tensor_number(x, i);
+        to[i] = isinf(p) && (p == high || p == low);
     }
     return BRINK_OK;
 }

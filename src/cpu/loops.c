@@ -253,6 +253,32 @@ double tensor_number(const tensor *t, int64_t i)
     }
 }
 
+brink_status number_tensor(const kernel_args *a, const double *from, const tensor *out)
+{
+    int64_t n = tensor_count(out);
+    switch (out->type) {
+#define INTEGER(type, T)                                                                           \
+    case type:                                                                                     \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            ((T *)out->data)[i] =                                                                  \
+                (T)(from[i] > -9223372036854775808.0 && from[i] < 9223372036854775808.0            \
+                        ? (int64_t)from[i]                                                         \
+                        : INT64_MIN);                                                              \
+        return BRINK_OK;
+#define REAL(type, T)                                                                              \
+    case type:                                                                                     \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            ((T *)out->data)[i] = (T)from[i];                                                      \
+        return BRINK_OK;
+        INTEGER_TYPES(INTEGER)
+        FLOAT_TYPES(REAL)
+#undef INTEGER
+#undef REAL
+    default:
+        return kernel_bad_type(a, out->type);
+    }
+}
+
 brink_status kernel_axes(const kernel_args *a, uint32_t input, uint32_t rank, uint32_t *mask)
 {
     uint32_t count = 0, axis;

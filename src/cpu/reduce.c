@@ -16,7 +16,10 @@ typedef enum reduce_kind {
     REDUCE_MIN,
     REDUCE_PROD,
     REDUCE_SQUARES, /* sum of squares */
-    REDUCE_L2
+    REDUCE_L1,
+    REDUCE_L2,
+    REDUCE_LOG_SUM,
+    REDUCE_LOG_SUM_EXP
 } reduce_kind;
 
 enum { COLUMNS = 64 };
@@ -41,6 +44,14 @@ static int64_t nd_at(const nd *w, int64_t i, uint32_t rank)
     return at;
 }
 
+/* log(exp(x) + exp(y)) without overflow. */
+static double log_add_exp(double x, double y)
+{
+    double high = x > y ? x : y, low = x > y ? y : x;
+    return high == low || isinf(high) ? (high == low ? high + log(2) : high)
+                                      : high + log1p(exp(low - high));
+}
+
 /* Takes n steps of `step` elements into one accumulator. */
 #define REDUCE_RUN(T, A)                                                                           \
     static A run_##T(reduce_kind kind, A acc, const T *x, int64_t step, int64_t n)                 \
@@ -48,6 +59,7 @@ static int64_t nd_at(const nd *w, int64_t i, uint32_t rank)
         switch (kind) {                                                                            \
         case REDUCE_SUM:                                                                           \
         case REDUCE_MEAN:                                                                          \
+        case REDUCE_LOG_SUM:                                                                       \
             for (int64_t i = 0; i < n; i++)                                                        \
                 acc += (A)x[i * step];                                                             \
             break;                                                                                 \
@@ -62,6 +74,14 @@ static int64_t nd_at(const nd *w, int64_t i, uint32_t rank)
         case REDUCE_MIN:                                                                           \
             for (int64_t i = 0; i < n; i++)                                                        \
                 acc = (A)x[i * step] < acc || x[i * step] != x[i * step] ? (A)x[i * step] : acc;   \
+            break;                                                                                 \
+        case REDUCE_L1:                                                                            \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                acc += x[i * step] > 0 ? (A)x[i * step] : 0 - (A)x[i * step];                      \
+            break;                                                                                 \
+        case REDUCE_LOG_SUM_EXP:                                                                   \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                acc = (A)log_add_exp((double)acc, (double)x[i * step]);                            \
             break;                                                                                 \
         default:                                                                                   \
             for (int64_t i = 0; i < n; i++)                                                        \
@@ -90,10 +110,10 @@ static int64_t nd_at(const nd *w, int64_t i, uint32_t rank)
         const nd *r = &job->reduced;                                                               \
         int64_t row = r->dims[r->rank - 1], step = r->stride[1][r->rank - 1], n;                   \
         int64_t rows = row == 0 ? 0 : job->count / row;                                            \
-        A first = job->kind == REDUCE_MAX    ? (A)LEAST                                            \
-                  : job->kind == REDUCE_MIN  ? (A)MOST                                             \
-                  : job->kind == REDUCE_PROD ? (A)1                                                \
-                                             : (A)0;                                               \
+        A first = job->kind == REDUCE_MAX || job->kind == REDUCE_LOG_SUM_EXP ? (A)LEAST            \
+                  : job->kind == REDUCE_MIN                                  ? (A)MOST             \
+                  : job->kind == REDUCE_PROD                                 ? (A)1                \
+                                                                             : (A)0;                                               \
         for (int64_t o = begin; o < end; o += n) {                                                 \
             const T *x = (const T *)job->x + nd_at(&job->kept, o, job->kept.rank);                 \
             A acc[COLUMNS];                                                                        \
@@ -111,9 +131,10 @@ static int64_t nd_at(const nd *w, int64_t i, uint32_t rank)
                         row_##T(job->kind, acc, from + k * step, n);                               \
             }                                                                                      \
             for (int64_t c = 0; c < n; c++)                                                        \
-                ((T *)job->to)[o + c] = (T)(job->kind == REDUCE_MEAN ? mean                        \
-                                            : job->kind == REDUCE_L2 ? root                        \
-                                                                     : acc[c]);                    \
+                ((T *)job->to)[o + c] = (T)(job->kind == REDUCE_MEAN      ? mean                   \
+                                            : job->kind == REDUCE_L2      ? root                   \
+                                            : job->kind == REDUCE_LOG_SUM ? (A)log((double)acc[c]) \
+                                                                          : acc[c]);               \
         }                                                                                          \
     }
 
@@ -129,10 +150,9 @@ REDUCE(int64_t, int64_t, INT64_MIN, INT64_MAX, INTEGER_MEAN, INTEGER_ROOT)
 #define UNSIGNED_MEAN (job->count == 0 ? 0 : acc[c] / (uint64_t)job->count)
 REDUCE(uint64_t, uint64_t, 0, UINT64_MAX, UNSIGNED_MEAN, (uint64_t)sqrt((double)acc[c]))
 
-static brink_status reduce(const kernel_args *a, reduce_kind kind)
+static brink_status reduce_tensor(const kernel_args *a, reduce_kind kind, const tensor *x,
+                                  tensor *out)
 {
-    const tensor *x = a->in[0];
-    tensor *out = a->out[0];
     int64_t dense[BRINK_MAX_RANK];
     uint32_t mask;
     thread_range_fn fn;
@@ -196,6 +216,28 @@ static brink_status reduce(const kernel_args *a, reduce_kind kind)
     return BRINK_OK;
 }
 
+/* Logarithms of integers are taken in f64. */
+static brink_status reduce(const kernel_args *a, reduce_kind kind)
+{
+    const tensor *x = a->in[0];
+    tensor *out = a->out[0];
+    bool log_kind = kind == REDUCE_LOG_SUM || kind == REDUCE_LOG_SUM_EXP;
+    if (!log_kind || x->type == BRINK_F32 || x->type == BRINK_F64)
+        return reduce_tensor(a, kind, x, out);
+    int64_t n_in = tensor_count(x), n_out = tensor_count(out);
+    double *wide = kernel_scratch(a, (uint64_t)(n_in + n_out + 1) * 8);
+    if (wide == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < n_in; i++)
+        wide[i] = tensor_number(x, i);
+    tensor from = *x, to = *out;
+    from.type = to.type = BRINK_F64;
+    from.data = wide;
+    to.data = wide + n_in;
+    TRY(reduce_tensor(a, kind, &from, &to));
+    return number_tensor(a, wide + n_in, out);
+}
+
 brink_status cpu_reduce_sum(const kernel_args *a)
 {
     return reduce(a, REDUCE_SUM);
@@ -229,4 +271,19 @@ brink_status cpu_reduce_l2(const kernel_args *a)
 brink_status cpu_reduce_sum_square(const kernel_args *a)
 {
     return reduce(a, REDUCE_SQUARES);
+}
+
+brink_status cpu_reduce_l1(const kernel_args *a)
+{
+    return reduce(a, REDUCE_L1);
+}
+
+brink_status cpu_reduce_log_sum(const kernel_args *a)
+{
+    return reduce(a, REDUCE_LOG_SUM);
+}
+
+brink_status cpu_reduce_log_sum_exp(const kernel_args *a)
+{
+    return reduce(a, REDUCE_LOG_SUM_EXP);
 }

@@ -1,23 +1,12 @@
-/* unary.c — elementwise functions of one input.
+/* unary.c — elementwise functions of one input: mathematics, and what integers have too.
 
-   Source: ONNX Abs to Clip, and onnxruntime's Gelu family. Floats of either width; integers where
-   the operator allows them. Bound by memory, or by the transcendental function, whose f32 rows come
-   from cpu/simd.h. */
-#include "cpu/cpu.h"
-#include "cpu/loops.h"
+   Source: ONNX Abs to Tan. Floats of either width; integers where the operator allows them. Bound by
+   memory, or by the transcendental function, whose f32 rows come from cpu/simd.h. */
+#include "cpu/unary.h"
+
 #include "cpu/simd.h"
 
 #include <math.h>
-#include <string.h>
-
-typedef struct unary_job {
-    void (*row)(const struct unary_job *job, void *to, const void *x, int64_t n);
-    void (*fast)(float *to, const float *x, int64_t n); /* instead of row, for f32 */
-    char *to;
-    const char *x;
-    uint32_t size;
-    double p, q; /* the operator's parameters */
-} unary_job;
 
 static void unary_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
@@ -31,25 +20,7 @@ static void unary_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
         job->row(job, to, x, end - begin);
 }
 
-#define ROW(name, T, expr)                                                                         \
-    static void name(const unary_job *job, void *to, const void *x, int64_t n)                     \
-    {                                                                                              \
-        const T *v = x;                                                                            \
-        T *d = to;                                                                                 \
-        double alpha = job->p, beta = job->q;                                                      \
-        (void)alpha, (void)beta;                                                                   \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            T p = v[i];                                                                            \
-            d[i] = (T)(expr);                                                                      \
-        }                                                                                          \
-    }
-
-/* A function of floats: written once in terms of p, in each width. */
-#define FLOAT_ROWS(name, expr32, expr64)                                                           \
-    ROW(name##_f32, float, expr32)                                                                 \
-    ROW(name##_f64, double, expr64)
-
-static brink_status unary_run(const kernel_args *a, unary_job *job)
+brink_status unary_run(const kernel_args *a, unary_job *job)
 {
     const tensor *x = a->in[0];
     tensor *out = a->out[0];
@@ -62,7 +33,7 @@ static brink_status unary_run(const kernel_args *a, unary_job *job)
     return BRINK_OK;
 }
 
-static brink_status unary_float(const kernel_args *a, const unary_job *f32, const unary_job *f64)
+brink_status unary_float(const kernel_args *a, const unary_job *f32, const unary_job *f64)
 {
     unary_job job = {0};
     if (a->out[0]->type == BRINK_F32)
@@ -72,95 +43,26 @@ static brink_status unary_float(const kernel_args *a, const unary_job *f32, cons
     return unary_run(a, &job);
 }
 
-#define FLOAT_KERNEL(name, expr32, expr64)                                                         \
-    FLOAT_ROWS(name, expr32, expr64)                                                               \
-    brink_status cpu_##name(const kernel_args *a)                                                  \
-    {                                                                                              \
-        return unary_float(a, &(unary_job){.row = name##_f32}, &(unary_job){.row = name##_f64});   \
-    }
-
-/* As FLOAT_KERNEL with a vector form for f32. */
-#define FAST_KERNEL(name, fast32, expr64)                                                          \
-    ROW(name##_f64, double, expr64)                                                                \
-    brink_status cpu_##name(const kernel_args *a)                                                  \
-    {                                                                                              \
-        return unary_float(a, &(unary_job){.fast = fast32}, &(unary_job){.row = name##_f64});      \
-    }
-
-/* With attributes alpha and beta. */
-#define PARAMETER_KERNEL(name, alpha_default, beta_default, expr)                                  \
-    FLOAT_ROWS(name, expr, expr)                                                                   \
-    brink_status cpu_##name(const kernel_args *a)                                                  \
-    {                                                                                              \
-        double p = onnx_float(a->node, ATTR_alpha, alpha_default);                                 \
-        double q = onnx_float(a->node, ATTR_beta, beta_default);                                   \
-        return unary_float(a, &(unary_job){.row = name##_f32, .p = p, .q = q},                     \
-                           &(unary_job){.row = name##_f64, .p = p, .q = q});                       \
-    }
-
 FLOAT_KERNEL(sqrt, sqrtf(p), sqrt(p))
 FLOAT_KERNEL(reciprocal, 1 / p, 1 / p)
 FLOAT_KERNEL(log, logf(p), log(p))
 FLOAT_KERNEL(sin, sinf(p), sin(p))
 FLOAT_KERNEL(cos, cosf(p), cos(p))
-FLOAT_KERNEL(softplus, fmaxf(p, 0) + log1pf(expf(-fabsf(p))), fmax(p, 0) + log1p(exp(-fabs(p))))
+FLOAT_KERNEL(tan, tanf(p), tan(p))
+FLOAT_KERNEL(asin, asinf(p), asin(p))
+FLOAT_KERNEL(acos, acosf(p), acos(p))
+FLOAT_KERNEL(atan, atanf(p), atan(p))
+FLOAT_KERNEL(sinh, sinhf(p), sinh(p))
+FLOAT_KERNEL(cosh, coshf(p), cosh(p))
+FLOAT_KERNEL(asinh, asinhf(p), asinh(p))
+FLOAT_KERNEL(acosh, acoshf(p), acosh(p))
+FLOAT_KERNEL(atanh, atanhf(p), atanh(p))
 FLOAT_KERNEL(floor, floorf(p), floor(p))
 FLOAT_KERNEL(ceil, ceilf(p), ceil(p))
 FLOAT_KERNEL(round, rintf(p), rint(p)) /* ties to even: the default rounding mode */
-FLOAT_KERNEL(hard_swish, p *fmaxf(0, fminf(1, p / 6 + 0.5f)), p *fmax(0, fmin(1, p / 6 + 0.5)))
 FAST_KERNEL(exp, simd()->exp, exp(p))
 FAST_KERNEL(erf, simd()->erf, erf(p))
 FAST_KERNEL(tanh, simd()->tanh, tanh(p))
-FAST_KERNEL(sigmoid, simd()->sigmoid, 1 / (1 + exp(-p)))
-PARAMETER_KERNEL(leaky_relu, 0.01f, 0, p < 0 ? p * alpha : p)
-PARAMETER_KERNEL(elu, 1, 0, p < 0 ? alpha * expm1((double)p) : p)
-PARAMETER_KERNEL(hard_sigmoid, 0.2f, 0.5f, fmax(0, fmin(1, alpha *p + beta)))
-
-ROW(gelu_f64, double, 0.5 * p * (1 + erf(p * 0.70710678118654752440)))
-ROW(gelu_tanh_f64, double,
-    0.5 * p * (1 + tanh(0.79788456080286535588 * (p + 0.044715 * p * p * p))))
-ROW(quick_gelu_f32, float, p / (1 + expf((float)-alpha * p)))
-ROW(quick_gelu_f64, double, p / (1 + exp(-alpha * p)))
-
-brink_status cpu_gelu(const kernel_args *a)
-{
-    if (strcmp(onnx_string(a->node, ATTR_approximate, "none"), "tanh") == 0)
-        return unary_float(a, &(unary_job){.fast = simd()->gelu_tanh},
-                           &(unary_job){.row = gelu_tanh_f64});
-    return unary_float(a, &(unary_job){.fast = simd()->gelu}, &(unary_job){.row = gelu_f64});
-}
-
-/* x * sigmoid(alpha * x) */
-brink_status cpu_quick_gelu(const kernel_args *a)
-{
-    double alpha = onnx_float(a->node, ATTR_alpha, 1.702f);
-    if (alpha == 1)
-        return unary_float(a, &(unary_job){.fast = simd()->silu},
-                           &(unary_job){.row = quick_gelu_f64, .p = 1});
-    return unary_float(a, &(unary_job){.row = quick_gelu_f32, .p = alpha},
-                       &(unary_job){.row = quick_gelu_f64, .p = alpha});
-}
-
-/* tanh GELU of x + bias, the bias over the last dimension and optional. */
-brink_status cpu_fast_gelu(const kernel_args *a)
-{
-    const tensor *bias = kernel_in(a, 1);
-    tensor *out = a->out[0];
-    if (bias == NULL)
-        return unary_float(a, &(unary_job){.fast = simd()->gelu_tanh},
-                           &(unary_job){.row = gelu_tanh_f64});
-    if (out->type != BRINK_F32 || bias->type != BRINK_F32)
-        return kernel_bad_type(a, out->type);
-    int64_t n = tensor_count(bias), rows = n == 0 ? 0 : tensor_count(out) / n;
-    const float *x = a->in[0]->data, *b = bias->data;
-    float *to = out->data;
-    for (int64_t r = 0; r < rows; r++, to += n, x += n) {
-        for (int64_t i = 0; i < n; i++)
-            to[i] = x[i] + b[i];
-        simd()->gelu_tanh(to, to, n);
-    }
-    return BRINK_OK;
-}
 
 /* ── Integers too ── */
 

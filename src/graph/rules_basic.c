@@ -98,6 +98,30 @@ brink_status infer_cast(rule_args *r)
     return BRINK_OK;
 }
 
+brink_status infer_cast_like(rule_args *r)
+{
+    const ir_value *target;
+    TRY(infer_same(r));
+    TRY(rule_need(r, 1, &target));
+    r->out[0].type = target->type;
+    return BRINK_OK;
+}
+
+brink_status infer_bit_cast(rule_args *r)
+{
+    const ir_value *x;
+    TRY(infer_cast(r));
+    TRY(rule_need(r, 0, &x));
+    brink_type from = x->type, to = r->out[0].type;
+    if (brink_type_bits(from) != brink_type_bits(to))
+        return rule_fail(r, "%s and %s differ in size", brink_type_name(from), brink_type_name(to));
+    if (brink_type_bits(from) < 8 || (from == BRINK_BF16 && to != BRINK_BF16) ||
+        (from == BRINK_F16 && to == BRINK_BF16))
+        return rule_unsupported(r, "from %s to %s is not supported", brink_type_name(from),
+                                brink_type_name(to));
+    return BRINK_OK;
+}
+
 /* ── Reductions ── */
 
 brink_status infer_reduce(rule_args *r)

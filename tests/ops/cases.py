@@ -473,6 +473,90 @@ def lstm():
     one(4, 2, 5, 6, extra="b", activations=["HardSigmoid", "Relu", "Softsign"])
 
 
+def more_elementwise():
+    integers = [t for t in NUMERIC if np.dtype(t).kind in "iu"]
+    for op in ("BitwiseAnd", "BitwiseOr", "BitwiseXor"):
+        for t in integers:
+            case(op, [ints(t, 3, 1, 7), ints(t, 5, 1)], opset=18)
+        case(op, [ints(np.int32, 0, 4), ints(np.int32, 1, 4)], opset=18)
+    for t in integers:
+        case("BitwiseNot", [ints(t, 19)], opset=18)
+        bits = 8 * np.dtype(t).itemsize
+        x, by = ints(t, 40), ints(t, 40, low=0, high=bits - 1)
+        if np.dtype(t).kind == "u":
+            case("BitShift", [x, by], direction="LEFT", expected=[x << by])
+            case("BitShift", [x, by[:1]], direction="RIGHT", expected=[x >> by[:1]])
+        else:
+            case("BitShift", [x, by], opset=28, direction="RIGHT", expected=[x >> by])
+            case("BitShift", [x, np.full(40, -1, t)], opset=28, direction="RIGHT",
+                 expected=[(x < 0) * np.array(-1, t)])
+        case("BitShift", [x, np.full(40, bits, t)], opset=28, direction="LEFT",
+             expected=[np.zeros_like(x)])
+    for a, b in ((np.float32, np.int32), (np.uint64, np.float64), (np.float16, np.uint16),
+                 (np.int16, np.float16), (np.int8, np.uint8), (np.float16, np.float16)):
+        x = ints(np.dtype(f"u{np.dtype(a).itemsize}"), 60)
+        if np.dtype(a).kind == "f" or np.dtype(b).kind == "f":  # no NaN
+            x = of(b if np.dtype(b).kind == "f" else a, 60)
+        case("BitCast", [x.view(a)], opset=26, rtol=0, atol=0, expected=[x.view(a).view(b)],
+             to=int(helper.np_dtype_to_tensor_dtype(np.dtype(b))))
+    for a in (np.float32, np.int64, np.float16):
+        for b in (np.float16, np.float64, np.int32, bool):
+            case("CastLike", [of(a, 4, 6), of(b, 1)], opset=19)
+    case("IsInf", [np.array([1, np.nan, np.inf, -np.inf], np.float32)])
+    case("IsInf", [np.array([1, np.inf, -np.inf], np.float64)], detect_negative=0)
+    case("IsInf", [np.array([1, np.inf, -np.inf], np.float32)], detect_positive=0)
+    case("SwiGLU", [f32(3, 7), f32(3, 7)], opset=28)
+    case("SwiGLU", [of(np.float64, 9), of(np.float64, 9)], opset=28, alpha=1.5)
+
+
+def more_unary():
+    for t in (np.float32, np.float64):
+        for op in ("Tan", "Atan", "Sinh", "Cosh", "Asinh", "Selu", "Celu", "Softsign",
+                   "ThresholdedRelu", "Shrink", "Mish", "Swish"):
+            if op == "Softsign" and t is np.float64:
+                x = of(t, 9)
+                case(op, [x], expected=[x / (1 + np.abs(x))])
+                continue
+            opset = {"Swish": 24, "Mish": 18}.get(op, 17)
+            for shape in ((3, 21), (), (0, 3), (30000,)):
+                case(op, [f32(*shape).astype(t)], opset=opset)
+        for op in ("Asin", "Acos", "Atanh"):
+            case(op, [rng.uniform(-0.999, 0.999, (4, 9)).astype(t)])
+        case("Acosh", [rng.uniform(1, 50, (4, 9)).astype(t)])
+    case("Selu", [f32(30)], alpha=2.0, gamma=0.5)
+    selu = np.array([-1, 2], np.float32)
+    case("Selu", [selu], opset=5, expected=[np.where(selu < 0, 1.6732 * np.expm1(selu), selu)
+                                            .astype(np.float32) * np.float32(1.0507)])
+    case("Celu", [f32(30)], alpha=0.3)
+    case("ThresholdedRelu", [f32(30)], alpha=0.2)
+    case("Swish", [f32(30)], opset=24, alpha=0.4)
+    for t in (np.float32, np.int8, np.int64, np.uint8):
+        case("Shrink", [of(t, 40)], lambd=1.5, bias=0.5)
+    for axis in (0, 1, 2, -1):
+        case("Hardmax", [np.round(f32(3, 4, 5))], axis=axis)
+    for axis in (0, 1, 2):
+        case("Hardmax", [f32(3, 4, 5)], opset=11, axis=axis)
+    case("Hardmax", [f32(3, 4).astype(np.float64)])
+
+
+def more_reductions():
+    for op in ("ReduceL1", "ReduceLogSum", "ReduceLogSumExp"):
+        positive = op == "ReduceLogSum"
+        for axes, keep in itertools.product(([0], [1], [-1], [0, 2], [0, 1, 2]), (0, 1)):
+            x = f32(4, 9, 70)
+            case(op, [np.abs(x) + 0.1 if positive else x, i64(*axes)], opset=18, const=[1],
+                 keepdims=keep)
+        for t in (np.float64, np.int32, np.int64):
+            case(op, [np.abs(of(t, 5, 6)) + np.array(1, t)], axes=[1])
+        case(op, [np.abs(f32(3, 4))])
+    case("ReduceLogSumExp", [np.array([1000, 1001, -np.inf], np.float32)])
+    for t in NUMERIC:
+        for exclusive, reverse in itertools.product((0, 1), (0, 1)):
+            x = rng.integers(1, 3, (3, 4, 2)).astype(t)
+            case("CumProd", [x, np.array(1, np.int64)], opset=26, exclusive=exclusive,
+                 reverse=reverse)
+
+
 for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
-             attention, lstm):
+             attention, lstm, more_elementwise, more_unary, more_reductions):
     make()
