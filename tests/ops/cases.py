@@ -557,6 +557,63 @@ def more_reductions():
                  reverse=reverse)
 
 
+def selection():
+    for t in (np.float32, np.int64, bool, np.int32, np.uint8):
+        case("NonZero", [of(t, 3, 4, 5) * (rng.random((3, 4, 5)) < 0.5).astype(t)], const=[0])
+    case("NonZero", [np.array([0.0, -0.0, np.nan, 1], np.float32)])
+    case("NonZero", [f32(0, 3)])
+    keep = np.array([True, False, True, True])
+    for t in (np.float32, np.int64, np.uint8):
+        for axis in (0, 1, -1):
+            case("Compress", [of(t, 4, 5, 6), keep], const=[1], axis=axis)
+        case("Compress", [of(t, 4, 5), keep])
+    case("Compress", [f32(4, 0), keep], axis=0)
+    for t in (np.float32, np.int64, np.int8, np.float64):
+        x = rng.integers(-3, 4, (5, 4, 3)).astype(t)
+        for flag in (0, 1):
+            case("Unique", [x], outputs=4, sorted=flag)
+            for axis in (0, 1, -1):
+                case("Unique", [np.minimum(x, 0)[:, :, :1]], outputs=4, sorted=flag, axis=axis)
+    case("Unique", [rng.integers(0, 300, 1000)])
+    for t in (np.float32, np.float64, np.int64, np.int32):
+        x = rng.integers(-20, 20, (4, 50, 3)).astype(t)  # with equal elements
+        for axis, largest, k in itertools.product((0, 1, 2), (0, 1), (0, 1, 3)):
+            case("TopK", [x, i64(k)], outputs=2, axis=axis, largest=largest)
+        case("TopK", [x, i64(50)], const=[1], outputs=2, axis=1)
+    case("TopK", [f32(3, 2000), i64(17)], outputs=[1])
+    case("TopK", [f32(3, 20)], opset=9, outputs=2, k=4)
+    case("TopK", [f32(3, 20), i64(4)], opset=10, outputs=2)
+    for axis in (-1, 0, 1):
+        for t in (np.float32, np.int64):
+            case("OneHot", [ints(np.int64, 3, 4, low=-9, high=8), np.array(7, np.int64),
+                            of(t, 2)], axis=axis)
+    case("OneHot", [f32(5).round(), np.array(3, np.float32), of(np.int32, 2)],
+         expected=None)
+    for k in (0, 1, -2, 9, -9):
+        case("EyeLike", [f32(4, 6)], k=k)
+    for t in (TensorProto.INT64, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BOOL):
+        case("EyeLike", [of(np.int32, 5, 3)], dtype=t)
+    lengths = i64(3, 1, 5, 2)
+    case("ReverseSequence", [f32(5, 4, 3), lengths])
+    case("ReverseSequence", [f32(4, 5), lengths], batch_axis=0, time_axis=1)
+    for reduction, axis in itertools.product(("none", "add", "mul", "max", "min"), (0, -1)):
+        for t in (np.float32, np.int32, np.int64):
+            indices = ints(np.int64, 3, 4, low=-5, high=4)
+            if reduction == "none":
+                indices = np.argsort(rng.random((3, 5)))[:, :4].astype(np.int64)
+                if axis == 0:
+                    indices = np.argsort(rng.random((5, 4)), 0)[:3].astype(np.int64)
+            case("ScatterElements", [of(t, 5, 5), indices, of(t, 3, 4)], opset=18,
+                 axis=axis, reduction=reduction)
+    case("Scatter", [f32(3, 3), np.array([[1, 0, 2], [0, 2, 1]], np.int64), f32(2, 3)], opset=10)
+    for mode, starts in (("linear", i64(0, 4)), ("circular", i64(7, 3)), ("linear", None)):
+        case("TensorScatter", [f32(2, 3, 8, 5), f32(2, 3, 4, 5)] +
+             ([starts] if starts is not None else []), opset=24, mode=mode)
+    case("TensorScatter", [of(np.int32, 2, 8, 5, 3), of(np.int32, 2, 1, 5, 3), i64(7, 0)],
+         opset=24, axis=1)
+
+
 for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
-             attention, lstm, more_elementwise, more_unary, more_reductions):
+             attention, lstm, more_elementwise, more_unary, more_reductions,
+             selection):
     make()
