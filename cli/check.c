@@ -139,7 +139,7 @@ static int find_sets(const check_options *o, const char *graph, path_list *sets)
     return EXIT_DONE;
 }
 
-static int check_model(const check_options *o)
+static int check_model(const command *c, const check_options *o)
 {
     engine e;
     path_list sets = {0};
@@ -148,10 +148,10 @@ static int check_model(const check_options *o)
     brink_model_desc desc = {.graph_only = true, .exact = o->common.exact};
     int status = cli_engine_open(&e, &o->common);
     if (status == EXIT_DONE)
-        status = cli_engine_load(&e, graph, &desc);
-    if (status == EXIT_DONE)
         status = find_sets(o, graph, &sets);
-    if (status == EXIT_DONE)
+    if (status == EXIT_DONE && o->bisect)
+        status = cli_check_bisect(c, o, graph, &sets);
+    else if (status == EXIT_DONE && (status = cli_engine_load(&e, graph, &desc)) == EXIT_DONE)
         status = check_sets(&e, o, graph, &sets);
     cli_engine_close(&e);
     cli_path_list_free(&sets);
@@ -161,13 +161,15 @@ static int check_model(const check_options *o)
 
 static int check(const command *c, const check_options *o)
 {
-    if (o->bisect || o->against)
-        return cli_fail(EXIT_USAGE, "brink check: --bisect is not available yet");
+    if (o->against && !o->bisect)
+        return cli_usage_error(c, "--against goes with --bisect");
+    if (o->tree && o->bisect)
+        return cli_usage_error(c, "--bisect takes one model");
     if (o->tree && o->positional.count)
         return cli_usage_error(c, "--tree takes one folder and no model");
     if (!o->tree && o->positional.count == 0)
         return cli_usage_error(c, "give a model, or --tree DIR");
-    return o->tree ? cli_check_tree(o) : check_model(o);
+    return o->tree ? cli_check_tree(o) : check_model(c, o);
 }
 
 int cli_check_main(const command *c, int argc, char **argv)
@@ -179,8 +181,10 @@ int cli_check_main(const command *c, int argc, char **argv)
         {"--rtol", OPTION_NUMBER, &o.rtol, "X",
          "relative tolerance (1e-3, or by kind in a meta.json beside the graph)"},
         {"--atol", OPTION_NUMBER, &o.atol, "X", "absolute tolerance (1e-5, or by kind)"},
-        {"--bisect", OPTION_FLAG, &o.bisect, NULL, "not available yet"},
-        {"--against", OPTION_TEXT, &o.against, "cpu|gpu|exact|fast", "not available yet"},
+        {"--bisect", OPTION_FLAG, &o.bisect, NULL,
+         "name the first node at which two precisions part, on the first data set"},
+        {"--against", OPTION_TEXT, &o.against, "exact|fast|gpu",
+         "what to compare with (the other precision)"},
         {0},
     };
     if (cli_options_parse(c, argc, argv, table, &o.common, &o.positional, &status))

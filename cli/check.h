@@ -29,4 +29,8 @@ typedef struct check_options {
 
 int cli_check_tree(const check_options *o);
 
+/* Runs the first data set on both sides. */
+int cli_check_bisect(const command *c, const check_options *o, const char *graph,
+                     const path_list *sets);
+
 #endif

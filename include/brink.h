@@ -158,6 +158,7 @@ typedef struct brink_model_desc {
     bool graph_only;   /* do not ask for configuration and tokenizer                */
     bool no_weights;   /* do not ask for external data: queries work, running fails */
     bool exact;        /* f32 activations, whatever a node's accuracy_level says    */
+    bool all_values;   /* what any node of the main graph gives is an output too    */
 } brink_model_desc;
 
 BRINK_API brink_status brink_model_load_begin(brink_context *context, const brink_model_desc *desc,
@@ -208,6 +209,11 @@ BRINK_API uint32_t brink_model_input_count(const brink_model *model);
 BRINK_API uint32_t brink_model_output_count(const brink_model *model);
 BRINK_API void brink_model_input(const brink_model *model, uint32_t index, brink_value_info *out);
 BRINK_API void brink_model_output(const brink_model *model, uint32_t index, brink_value_info *out);
+
+/* The node that computes output `index`: its name and operator, both "" where it is an input or a
+   constant. They live as long as the model. */
+BRINK_API void brink_model_output_node(const brink_model *model, uint32_t index, const char **name,
+                                       const char **type);
 
 typedef struct brink_op_info {
     const char *domain; /* "" is ONNX's own */
@@ -263,7 +269,8 @@ BRINK_API brink_status brink_model_plan(brink_model *model, const brink_dim *dim
 /* ── Running a graph ─────────────────────────────────────────────────────────────────────────── */
 
 typedef struct brink_run_desc {
-    const brink_tensor *inputs; /* by name, or by position where a name is NULL; lent until done */
+    const brink_tensor *inputs; /* by name, or by position where a name is NULL; lent until the
+                                    task is destroyed, since an output may be a view of one */
     uint32_t input_count;
     bool profile; /* keep the time of each node */
 } brink_run_desc;

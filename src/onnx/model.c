@@ -620,6 +620,38 @@ brink_status onnx_read(brink_context *context, const char *file, const void *dat
     return read_graph(&r, graph, NULL, &out->graph);
 }
 
+brink_status onnx_expose_values(onnx_model *m)
+{
+    onnx_graph *g = m->graph;
+    uint64_t most = g->output_count;
+    for (uint32_t i = 0; i < g->node_count; i++)
+        most += g->nodes[i].output_count;
+    uint32_t *outputs = ARENA_ARRAY(&m->memory, uint32_t, most + 1);
+    bool *taken = ARENA_ARRAY(&m->memory, bool, m->value_count);
+    if (outputs == NULL || taken == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    memcpy(outputs, g->outputs, g->output_count * sizeof *outputs);
+    for (uint32_t i = 0; i < g->output_count; i++)
+        taken[outputs[i]] = true;
+    for (uint32_t i = 0; i < g->node_count; i++)
+        for (uint32_t k = 0; k < g->nodes[i].output_count; k++) {
+            uint32_t v = g->nodes[i].outputs[k];
+            if (v != ONNX_NONE && !taken[v])
+                outputs[g->output_count++] = v;
+        }
+    g->outputs = outputs;
+    return BRINK_OK;
+}
+
+const onnx_node *onnx_producer(const onnx_model *m, uint32_t value)
+{
+    for (uint32_t i = 0; i < m->graph->node_count; i++)
+        for (uint32_t k = 0; k < m->graph->nodes[i].output_count; k++)
+            if (m->graph->nodes[i].outputs[k] == value)
+                return &m->graph->nodes[i];
+    return NULL;
+}
+
 void onnx_free(onnx_model *m)
 {
     if (m->memory.context != NULL)

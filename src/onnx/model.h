@@ -103,6 +103,13 @@ brink_status onnx_read(brink_context *context, const char *file, const void *dat
                        onnx_model *out);
 void onnx_free(onnx_model *m);
 
+/* Makes every value that a node of the main graph gives an output, after those there are, in the
+   order of the nodes. */
+brink_status onnx_expose_values(onnx_model *m);
+
+/* The main graph's node that gives a value, NULL if none does. */
+const onnx_node *onnx_producer(const onnx_model *m, uint32_t value);
+
 /* One serialized TensorProto; unpacked element lists are allocated in `a`. */
 brink_status onnx_read_tensor(arena *a, const char *file, const uint8_t *data, uint64_t size,
                               onnx_tensor *out);

@@ -104,6 +104,14 @@ void brink_model_output(const brink_model *m, uint32_t index, brink_value_info *
     describe(&m->onnx.values[m->onnx.graph->outputs[index]], out);
 }
 
+void brink_model_output_node(const brink_model *m, uint32_t index, const char **name,
+                             const char **type)
+{
+    const onnx_node *n = onnx_producer(&m->onnx, m->onnx.graph->outputs[index]);
+    *name = n != NULL ? n->name : "";
+    *type = n != NULL ? n->type : "";
+}
+
 static uint64_t weights_bytes(const brink_model *m)
 {
     uint64_t bytes = 0;

@@ -264,6 +264,8 @@ static brink_status accept(load_task *t, blob *b)
         m->graph_file = *b;
         *b = (blob){0};
         TRY(onnx_read(m->context, t->name, m->graph_file.data, m->graph_file.size, &m->onnx));
+        if (m->desc.all_values)
+            TRY(onnx_expose_values(&m->onnx));
         TRY(find_externals(t));
         t->stage++;
         return BRINK_OK;
