@@ -1,4 +1,4 @@
-/* rules_nn.c — shapes of attention, convolution and recurrence. */
+/* rules_nn.c — shapes of attention and recurrence. */
 #include "graph/rules.h"
 
 #include <string.h>
@@ -70,73 +70,6 @@ brink_status infer_group_query_attention(rule_args *r)
         r->out[i].dims[1] = expr_const(r->t, kv_heads);
         r->out[i].dims[2] = expr_add(r->t, past, q->dims[1]);
         r->out[i].dims[3] = expr_const(r->t, head);
-    }
-    return BRINK_OK;
-}
-
-/* Output length of one spatial axis. */
-static brink_status window_length(rule_args *r, expr in, int64_t kernel, int64_t stride,
-                                  int64_t dilation, int64_t pad, bool same, bool up, expr *out)
-{
-    if (kernel <= 0 || stride <= 0 || dilation <= 0 || kernel > INT32_MAX || dilation > INT32_MAX ||
-        stride > INT32_MAX || pad < INT32_MIN || pad > INT32_MAX)
-        return rule_fail(r, "kernel %lld, stride %lld or dilation %lld is out of range",
-                         (long long)kernel, (long long)stride, (long long)dilation);
-    expr_table *t = r->t;
-    if (same) {
-        *out = expr_div(t, expr_add(t, in, expr_const(t, stride - 1)), expr_const(t, stride));
-        return BRINK_OK;
-    }
-    int64_t extent = (kernel - 1) * dilation + 1;
-    expr room = expr_add(t, in, expr_const(t, pad - extent + (up ? stride - 1 : 0)));
-    if (expr_high(t, room) < 0 - (up ? stride - 1 : 0))
-        return rule_fail(r, "a window of %lld is wider than the padded input", (long long)extent);
-    *out = expr_add(t, expr_div(t, room, expr_const(t, stride)), expr_const(t, 1));
-    return BRINK_OK;
-}
-
-brink_status infer_conv(rule_args *r)
-{
-    const ir_value *x, *w;
-    TRY(rule_need(r, 0, &x));
-    TRY(rule_need(r, 1, &w));
-    if (x->rank < 3 || w->rank != x->rank)
-        return rule_fail(r, "input of rank %u and weight of rank %u", x->rank, w->rank);
-    uint32_t axes = x->rank - 2, n_stride, n_dilation, n_pad, n_kernel;
-    const int64_t *strides = onnx_ints(r->node, ATTR_strides, &n_stride);
-    const int64_t *dilations = onnx_ints(r->node, ATTR_dilations, &n_dilation);
-    const int64_t *pads = onnx_ints(r->node, ATTR_pads, &n_pad);
-    const int64_t *kernel = onnx_ints(r->node, ATTR_kernel_shape, &n_kernel);
-    const char *mode = onnx_string(r->node, ATTR_auto_pad, "NOTSET");
-    bool same = strncmp(mode, "SAME", 4) == 0, valid = strcmp(mode, "VALID") == 0;
-    if ((strides && n_stride != axes) || (dilations && n_dilation != axes) ||
-        (pads && n_pad != 2 * axes) || (kernel && n_kernel != axes))
-        return rule_fail(r, "its attributes do not have one entry an axis");
-    int64_t channels, per_group, filters, group = onnx_int(r->node, ATTR_group, 1);
-    TRY(rule_dim(r, x, 1, &channels));
-    TRY(rule_dim(r, w, 0, &filters));
-    TRY(rule_dim(r, w, 1, &per_group));
-    if (group <= 0 || channels % group != 0 || filters % group != 0 ||
-        channels / group != per_group)
-        return rule_fail(r, "%lld channels in %lld groups, but the weight takes %lld each",
-                         (long long)channels, (long long)group, (long long)per_group);
-    ir_value *out = &r->out[0];
-    out->type = x->type;
-    out->rank = x->rank;
-    out->dims[0] = x->dims[0];
-    out->dims[1] = expr_const(r->t, filters);
-    for (uint32_t i = 0; i < axes; i++) {
-        int64_t size;
-        TRY(rule_dim(r, w, i + 2, &size));
-        if (kernel && kernel[i] != size)
-            return rule_fail(r, "kernel_shape is %lld but the weight has %lld",
-                             (long long)kernel[i], (long long)size);
-        int64_t pad = pads && !valid && !same ? pads[i] + pads[i + axes] : 0;
-        if (pads && (pads[i] < 0 || pads[i + axes] < 0 || pads[i] > INT32_MAX ||
-                     pads[i + axes] > INT32_MAX))
-            return rule_fail(r, "pads are negative or absurd");
-        TRY(window_length(r, x->dims[i + 2], size, strides ? strides[i] : 1,
-                          dilations ? dilations[i] : 1, pad, same, false, &out->dims[i + 2]));
     }
     return BRINK_OK;
 }

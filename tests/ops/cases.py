@@ -617,3 +617,5 @@ for make in (elementwise, unary, shapes, reductions, products, conv, quantised, 
              attention, lstm, more_elementwise, more_unary, more_reductions,
              selection):
     make()
+
+import cases_image  # noqa: E402, F401

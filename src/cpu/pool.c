@@ -1,0 +1,337 @@
+/* pool.c — MaxPool, AveragePool, LpPool, their global forms, and MaxUnpool.
+
+   Source: ONNX. A block of results is folded over the kernel's taps, each tap a row of the image
+   with padding put in (cpu/window.h). Bound by memory for small kernels. */
+#include "cpu/cpu.h"
+#include "cpu/loops.h"
+#include "cpu/simd.h"
+#include "cpu/window.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct pool_job {
+    window w;
+    const void *x;
+    void *y;             /* NULL when only the indices are asked for  */
+    int64_t *indices;    /* of MaxPool, or NULL                       */
+    bool columns_first;  /* storage_order 1                           */
+    const double *share; /* of AveragePool: 1 / elements, by result   */
+    double p;            /* of LpPool                                 */
+} pool_job;
+
+static brink_status pool_read(const kernel_args *a, pool_job *job, const tensor *out)
+{
+    const tensor *x = a->in[0];
+    uint32_t count = 0;
+    const int64_t *kernel = onnx_ints(a->node, ATTR_kernel_shape, &count);
+    if (x->rank < 3 || kernel == NULL || count != x->rank - 2)
+        return kernel_fail(a, BRINK_BAD_INPUT, "kernel_shape does not fit rank %u", x->rank);
+    job->x = x->data;
+    return window_read(a, x, kernel, out, &job->w);
+}
+
+/* Channels over threads. */
+static brink_status pool_run(const kernel_args *a, pool_job *job, const tensor *out,
+                             thread_range_fn fn)
+{
+    if (tensor_count(out) > 0)
+        thread_for(a->context->pool, out->dims[0] * out->dims[1],
+                   grain_for(job->w.result_size * job->w.kernel_size), fn, job);
+    return BRINK_OK;
+}
+
+/* ── MaxPool ── */
+
+/* Index, in the whole of x, of what `tap` meets at result n of channel `unit`. */
+static int64_t flat_index(const pool_job *job, int64_t unit, int64_t n, int64_t tap)
+{
+    const window *w = &job->w;
+    int64_t at[WINDOW_RANK], index = 0;
+    window_coordinates(w->rank, w->result, n, at);
+    int64_t source = window_source(w, at, tap);
+    for (int64_t k = 0; source < 0 && k < w->kernel_size; k++)
+        source = window_source(w, at, k); /* nothing was larger than the lowest number */
+    if (source < 0)
+        source = 0;
+    if (!job->columns_first)
+        return unit * w->image_size + source;
+    window_coordinates(w->rank, w->image, source, at);
+    for (uint32_t d = w->rank; d-- > 0;)
+        index = index * w->image[d] + at[d];
+    return unit * w->image_size + index;
+}
+
+#define MAX_POOL(T, lowest)                                                                        \
+    static void max_pool_##T(void *arg, int64_t begin, int64_t end, uint32_t thread)               \
+    {                                                                                              \
+        (void)thread;                                                                              \
+        const pool_job *job = arg;                                                                 \
+        const window *w = &job->w;                                                                 \
+        T values[WINDOW_RUN], best[WINDOW_RUN];                                                    \
+        int64_t taps[WINDOW_RUN];                                                                  \
+        for (int64_t unit = begin; unit < end; unit++) {                                           \
+            const T *x = (const T *)job->x + unit * w->image_size;                                 \
+            for (int64_t n = 0; n < w->result_size; n += WINDOW_RUN) {                             \
+                int64_t rest = w->result_size - n, count = rest < WINDOW_RUN ? rest : WINDOW_RUN;  \
+                for (int64_t i = 0; i < count; i++) {                                              \
+                    best[i] = lowest;                                                              \
+                    taps[i] = -1;                                                                  \
+                }                                                                                  \
+                for (int64_t k = 0; k < w->kernel_size; k++) {                                     \
+                    window_tap_##T(w, x, k, n, count, lowest, values);                             \
+                    if (job->indices == NULL)                                                      \
+                        for (int64_t i = 0; i < count; i++)                                        \
+                            best[i] = values[i] > best[i] ? values[i] : best[i];                   \
+                    else                                                                           \
+                        for (int64_t i = 0; i < count; i++)                                        \
+                            if (values[i] > best[i]) {                                             \
+                                best[i] = values[i];                                               \
+                                taps[i] = k;                                                       \
+                            }                                                                      \
+                }                                                                                  \
+                if (job->y != NULL)                                                                \
+                    memcpy((T *)job->y + unit * w->result_size + n, best,                          \
+                           (size_t)count * sizeof(T));                                             \
+                for (int64_t i = 0; job->indices != NULL && i < count; i++)                        \
+                    job->indices[unit * w->result_size + n + i] =                                  \
+                        flat_index(job, unit, n + i, taps[i]);                                     \
+            }                                                                                      \
+        }                                                                                          \
+    }
+MAX_POOL(float, -INFINITY)
+MAX_POOL(double, -(double)INFINITY)
+MAX_POOL(int8_t, INT8_MIN)
+MAX_POOL(uint8_t, 0)
+
+brink_status cpu_max_pool(const kernel_args *a)
+{
+    const tensor *x = a->in[0];
+    tensor *out = kernel_out(a, 0), *indices = kernel_out(a, 1);
+    pool_job job = {.y = out != NULL ? out->data : NULL,
+                    .indices = indices != NULL ? indices->data : NULL,
+                    .columns_first = onnx_int(a->node, ATTR_storage_order, 0) != 0};
+    thread_range_fn fn = x->type == BRINK_F32   ? max_pool_float
+                         : x->type == BRINK_F64 ? max_pool_double
+                         : x->type == BRINK_I8  ? max_pool_int8_t
+                         : x->type == BRINK_U8  ? max_pool_uint8_t
+                                                : NULL;
+    const tensor *shape = out != NULL ? out : indices;
+    if (fn == NULL)
+        return kernel_bad_type(a, x->type);
+    if (shape == NULL)
+        return BRINK_OK;
+    TRY(pool_read(a, &job, shape));
+    return pool_run(a, &job, shape, fn);
+}
+
+/* ── AveragePool and LpPool ── */
+
+static double power(double x, double p)
+{
+    return p == 1 ? x : p == 2 ? x * x : pow(x, p);
+}
+
+static double root(double x, double p)
+{
+    return p == 1 ? x : p == 2 ? sqrt(x) : pow(x, 1 / p);
+}
+
+/* Sums over the window: times `share`, or of p-th powers when share is NULL. */
+#define SUM_POOL(T)                                                                                \
+    static void sum_pool_##T(void *arg, int64_t begin, int64_t end, uint32_t thread)               \
+    {                                                                                              \
+        (void)thread;                                                                              \
+        const pool_job *job = arg;                                                                 \
+        const window *w = &job->w;                                                                 \
+        T values[WINDOW_RUN];                                                                      \
+        for (int64_t unit = begin; unit < end; unit++) {                                           \
+            const T *x = (const T *)job->x + unit * w->image_size;                                 \
+            T *y = (T *)job->y + unit * w->result_size;                                            \
+            for (int64_t n = 0; n < w->result_size; n += WINDOW_RUN) {                             \
+                int64_t rest = w->result_size - n, count = rest < WINDOW_RUN ? rest : WINDOW_RUN;  \
+                memset(y + n, 0, (size_t)count * sizeof(T));                                       \
+                for (int64_t k = 0; k < w->kernel_size; k++) {                                     \
+                    window_tap_##T(w, x, k, n, count, 0, values);                                  \
+                    if (job->share != NULL)                                                        \
+                        for (int64_t i = 0; i < count; i++)                                        \
+                            y[n + i] += values[i];                                                 \
+                    else                                                                           \
+                        for (int64_t i = 0; i < count; i++)                                        \
+                            y[n + i] += (T)power(fabs((double)values[i]), job->p);                 \
+                }                                                                                  \
+                for (int64_t i = n; i < n + count; i++)                                            \
+                    y[i] = job->share != NULL ? (T)((double)y[i] * job->share[i])                  \
+                                              : (T)root((double)y[i], job->p);                     \
+            }                                                                                      \
+        }                                                                                          \
+    }
+SUM_POOL(float)
+SUM_POOL(double)
+
+/* Window positions that count in one dimension: those in the image, or in it and its padding. */
+static int64_t counted(const window *w, uint32_t d, int64_t at, bool padding)
+{
+    int64_t start = at * w->stride[d] - w->before[d], n = 0;
+    int64_t high = w->image[d] + (padding ? w->after[d] : 0);
+    for (int64_t k = 0; k < w->kernel[d]; k++) {
+        int64_t i = start + k * w->dilation[d];
+        n += i < high && (padding || i >= 0);
+    }
+    return n;
+}
+
+static brink_status sum_pool(const kernel_args *a, pool_job *job)
+{
+    tensor *out = a->out[0];
+    job->y = out->data;
+    if (out->type != BRINK_F32 && out->type != BRINK_F64)
+        return kernel_bad_type(a, out->type);
+    return pool_run(a, job, out, out->type == BRINK_F32 ? sum_pool_float : sum_pool_double);
+}
+
+brink_status cpu_average_pool(const kernel_args *a)
+{
+    pool_job job = {0};
+    bool padding = onnx_int(a->node, ATTR_count_include_pad, 0) != 0;
+    TRY(pool_read(a, &job, a->out[0]));
+    const window *w = &job.w;
+    double *share = kernel_scratch(a, (uint64_t)w->result_size * sizeof(double));
+    if (share == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < w->result_size; i++) {
+        int64_t at[WINDOW_RANK], n = 1;
+        window_coordinates(w->rank, w->result, i, at);
+        for (uint32_t d = 0; d < w->rank; d++)
+            n *= counted(w, d, at[d], padding);
+        share[i] = n > 0 ? 1 / (double)n : 0;
+    }
+    job.share = share;
+    return sum_pool(a, &job);
+}
+
+/* `p` was a float in the first opset. */
+static double norm_order(const kernel_args *a)
+{
+    const onnx_attr *p = onnx_find(a->node, ATTR_p);
+    return p == NULL ? 2 : p->kind == ATTR_KIND_FLOAT ? (double)p->f : (double)p->i;
+}
+
+brink_status cpu_lp_pool(const kernel_args *a)
+{
+    pool_job job = {.p = norm_order(a)};
+    if (job.p == 0)
+        return kernel_fail(a, BRINK_BAD_INPUT, "p is 0");
+    TRY(pool_read(a, &job, a->out[0]));
+    return sum_pool(a, &job);
+}
+
+/* ── Global pools: one number a channel ── */
+
+typedef struct global_job {
+    const void *x;
+    void *y;
+    int64_t n;
+    enum { GLOBAL_MAX, GLOBAL_MEAN, GLOBAL_NORM } kind;
+    double p;
+} global_job;
+
+#define GLOBAL_POOL(T)                                                                             \
+    static void global_##T(void *arg, int64_t begin, int64_t end, uint32_t thread)                 \
+    {                                                                                              \
+        (void)thread;                                                                              \
+        const global_job *job = arg;                                                               \
+        for (int64_t r = begin; r < end; r++) {                                                    \
+            const T *x = (const T *)job->x + r * job->n;                                           \
+            T top = -(T)INFINITY;                                                                  \
+            double sum = 0;                                                                        \
+            if (job->kind == GLOBAL_MAX)                                                           \
+                for (int64_t i = 0; i < job->n; i++)                                               \
+                    top = x[i] > top ? x[i] : top;                                                 \
+            else if (job->kind == GLOBAL_MEAN)                                                     \
+                for (int64_t i = 0; i < job->n; i++)                                               \
+                    sum += (double)x[i];                                                           \
+            else                                                                                   \
+                for (int64_t i = 0; i < job->n; i++)                                               \
+                    sum += power(fabs((double)x[i]), job->p);                                      \
+            ((T *)job->y)[r] = job->kind == GLOBAL_MAX    ? top                                    \
+                               : job->kind == GLOBAL_MEAN ? (T)(sum / (double)job->n)              \
+                                                          : (T)root(sum, job->p);                  \
+        }                                                                                          \
+    }
+GLOBAL_POOL(float)
+GLOBAL_POOL(double)
+
+static brink_status global_pool(const kernel_args *a, global_job job)
+{
+    const tensor *x = a->in[0];
+    tensor *out = a->out[0];
+    if (x->type != BRINK_F32 && x->type != BRINK_F64)
+        return kernel_bad_type(a, x->type);
+    job.x = x->data;
+    job.y = out->data;
+    job.n = dims_product(x, 2, x->rank);
+    thread_for(a->context->pool, tensor_count(out), grain_for(job.n),
+               x->type == BRINK_F32 ? global_float : global_double, &job);
+    return BRINK_OK;
+}
+
+brink_status cpu_global_max_pool(const kernel_args *a)
+{
+    return global_pool(a, (global_job){.kind = GLOBAL_MAX});
+}
+
+brink_status cpu_global_average_pool(const kernel_args *a)
+{
+    return global_pool(a, (global_job){.kind = GLOBAL_MEAN});
+}
+
+brink_status cpu_global_lp_pool(const kernel_args *a)
+{
+    global_job job = {.kind = GLOBAL_NORM, .p = norm_order(a)};
+    return job.p == 0 ? kernel_fail(a, BRINK_BAD_INPUT, "p is 0") : global_pool(a, job);
+}
+
+/* ── MaxUnpool ── */
+
+/* Indices count within the box that the window infers; a given output_shape may be larger, and the
+   box then lies in its first corner. */
+brink_status cpu_max_unpool(const kernel_args *a)
+{
+    const tensor *x = a->in[0], *indices = a->in[1];
+    tensor *out = a->out[0];
+    uint32_t size = element_bytes(x->type), kernel_n = 0, strides_n = 0, pads_n = 0;
+    const int64_t *kernel = onnx_ints(a->node, ATTR_kernel_shape, &kernel_n);
+    const int64_t *strides = onnx_ints(a->node, ATTR_strides, &strides_n);
+    const int64_t *pads = onnx_ints(a->node, ATTR_pads, &pads_n);
+    int64_t count = tensor_count(x), box[BRINK_MAX_RANK], stride[BRINK_MAX_RANK], limit = 1;
+    if (size == 0 || indices->type != BRINK_I64)
+        return kernel_bad_type(a, size == 0 ? x->type : indices->type);
+    if (tensor_count(indices) != count || kernel_n + 2 != x->rank)
+        return kernel_fail(a, BRINK_BAD_INPUT, "%lld indices for %lld elements",
+                           (long long)tensor_count(indices), (long long)count);
+    for (uint32_t d = 0; d < x->rank; d++) {
+        uint32_t s = d - 2;
+        box[d] = d < 2 ? x->dims[d]
+                       : (x->dims[d] - 1) * (s < strides_n ? strides[s] : 1) + kernel[s] -
+                             (pads_n == 2 * kernel_n ? pads[s] + pads[kernel_n + s] : 0);
+        limit *= box[d] < 0 ? 0 : box[d];
+    }
+    dense_strides(out->rank, out->dims, stride);
+    memset(out->data, 0, (size_t)tensor_count(out) * size);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t from = ((const int64_t *)indices->data)[i], at[BRINK_MAX_RANK], to = 0;
+        if (from < 0 || from >= limit)
+            return kernel_fail(a, BRINK_BAD_INPUT, "index %lld is outside %lld elements",
+                               (long long)from, (long long)limit);
+        window_coordinates(x->rank, box, from, at);
+        bool inside = true;
+        for (uint32_t d = 0; d < out->rank; d++) {
+            inside = inside && at[d] < out->dims[d];
+            to += at[d] * stride[d];
+        }
+        if (inside)
+            memcpy((char *)out->data + to * size, (const char *)x->data + i * size, size);
+    }
+    return BRINK_OK;
+}

@@ -1,0 +1,194 @@
+"""Cases of the operators on images: pools, convolutions, norms by channel, resizing and sampling."""
+
+import itertools
+
+import numpy as np
+
+from cases import MS, case, f32, i64, ints, of
+
+FLOATS = (np.float32, np.float64)
+
+
+def pools():
+    windows = [((2, 3, 9, 8), dict(kernel_shape=[3, 3])),
+               ((1, 3, 9, 8), dict(kernel_shape=[3, 2], strides=[2, 3], pads=[1, 0, 1, 1])),
+               ((1, 3, 33), dict(kernel_shape=[5], strides=[3], pads=[2, 1])),
+               ((1, 2, 5, 6, 7), dict(kernel_shape=[2, 3, 2], strides=[1, 2, 2])),
+               ((1, 3, 10, 9), dict(kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)),
+               ((1, 3, 10, 9), dict(kernel_shape=[3, 3], strides=[3, 3], ceil_mode=1,
+                                    pads=[1, 1, 1, 1])),
+               ((1, 3, 10, 9), dict(kernel_shape=[3, 2], strides=[2, 2], auto_pad="SAME_UPPER")),
+               ((1, 3, 10, 9), dict(kernel_shape=[2, 4], auto_pad="SAME_LOWER")),
+               ((1, 3, 10, 9), dict(kernel_shape=[3, 3], strides=[2, 2], auto_pad="VALID")),
+               ((1, 2, 40, 50), dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1])),
+               ((0, 2, 4, 5), dict(kernel_shape=[2, 2]))]
+    for shape, attrs in windows:
+        for op in ("MaxPool", "AveragePool", "LpPool"):
+            if "ceil_mode" in attrs and op == "LpPool":
+                continue
+            case(op, [f32(*shape)], **attrs)
+        case("AveragePool", [f32(*shape)], count_include_pad=1, **attrs)
+        if 0 not in shape:
+            case("MaxPool", [f32(*shape)], outputs=2, **attrs)
+            case("MaxPool", [f32(*shape)], outputs=2, storage_order=1, **attrs)
+    for t in (np.float64, np.int8, np.uint8):
+        case("MaxPool", [of(t, 1, 2, 9, 8)], kernel_shape=[3, 2], strides=[2, 2])
+    case("MaxPool", [f32(1, 2, 9, 8)], outputs=2, kernel_shape=[3, 2], dilations=[2, 3])
+    case("AveragePool", [f32(1, 2, 9, 8)], opset=19, kernel_shape=[3, 2], dilations=[2, 3],
+         pads=[1, 1, 1, 1])
+    case("AveragePool", [of(np.float64, 1, 2, 9, 8)], kernel_shape=[3, 2])
+    for p in (1, 3):
+        case("LpPool", [f32(1, 2, 9, 8)], kernel_shape=[3, 2], p=p)
+        case("GlobalLpPool", [f32(2, 3, 4, 5)], p=p)
+    case("LpPool", [f32(1, 2, 9, 8)], opset=18, kernel_shape=[3, 2], dilations=[2, 1])
+    for op in ("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool"):
+        for shape in ((2, 3, 7), (2, 3, 4, 5), (1, 70, 20, 30), (1, 2, 3, 4, 5)):
+            case(op, [f32(*shape)])
+    for t in FLOATS[1:]:
+        case("GlobalAveragePool", [of(t, 2, 3, 4)])
+    x = np.arange(1, 5, dtype=np.float32).reshape(1, 1, 2, 2)
+    case("MaxUnpool", [x, i64(0, 3, 9, 14).reshape(1, 1, 2, 2)], kernel_shape=[2, 2],
+         strides=[2, 2])
+    case("MaxUnpool", [x, i64(4, 6, 16, 24).reshape(1, 1, 2, 2)], kernel_shape=[3, 3],
+         strides=[2, 2])
+
+
+def convolutions():
+    for shape, w, attrs in [
+            ((1, 3, 9, 8), (5, 3, 3, 3), {}),
+            ((2, 3, 9, 8), (5, 3, 3, 3), dict(pads=[1, 2, 0, 1], strides=[2, 1])),
+            ((1, 4, 9, 8), (6, 2, 3, 3), dict(group=2)),
+            ((1, 6, 9, 8), (6, 1, 3, 3), dict(group=6, pads=[1, 1, 1, 1])),
+            ((1, 3, 9, 8), (5, 3, 2, 2), dict(dilations=[2, 3])),
+            ((1, 3, 30), (4, 3, 5), dict(strides=[2], pads=[2, 2])),
+            ((1, 16, 7, 7), (33, 16, 1, 1), {})]:
+        case("Conv", [of(np.float64, *shape), of(np.float64, *w), of(np.float64, w[0])], **attrs)
+        for tx, tw in ((np.uint8, np.uint8), (np.uint8, np.int8)):
+            x, k = ints(tx, *shape), ints(tw, *w)
+            case("ConvInteger", [x, k], **attrs)
+            case("ConvInteger", [x, k, ints(tx, 1)[0], ints(tw, 1)[0]], **attrs)
+    x, k, zeros = ints(np.uint8, 2, 3, 9, 8), ints(np.int8, 5, 3, 3, 2), ints(np.int8, 5)
+    views = np.lib.stride_tricks.sliding_window_view(x.astype(np.int32) - 7, (3, 2), (2, 3))
+    sums = np.einsum("nchwij,mcij->nmhw", views, k - zeros.astype(np.int32)[:, None, None, None])
+    case("ConvInteger", [x, k, np.uint8(7), zeros], const=[1, 3], expected=[sums])
+    for shape, w, attrs in [
+            ((1, 3, 7, 6), (3, 5, 3, 3), {}), ((2, 3, 7, 6), (3, 5, 3, 2), dict(strides=[2, 3])),
+            ((1, 4, 7, 6), (4, 3, 3, 3), dict(group=2, strides=[2, 2])),
+            ((1, 6, 7, 6), (6, 1, 4, 4), dict(group=6, strides=[2, 2], pads=[1, 1, 1, 1])),
+            ((1, 3, 7, 6), (3, 5, 3, 3), dict(dilations=[2, 3], pads=[1, 0, 2, 1])),
+            ((1, 3, 7, 6), (3, 5, 3, 3), dict(strides=[2, 2], output_padding=[1, 1])),
+            ((1, 3, 7, 6), (3, 5, 3, 3), dict(strides=[2, 2], output_shape=[14, 13])),
+            ((1, 3, 7, 6), (3, 5, 3, 3), dict(strides=[2, 2], output_shape=[14, 12],
+                                              auto_pad="SAME_UPPER")),
+            ((1, 3, 7, 6), (3, 5, 3, 4), dict(strides=[2, 2], auto_pad="SAME_UPPER")),
+            ((1, 3, 7, 6), (3, 5, 3, 4), dict(strides=[2, 2], auto_pad="SAME_LOWER")),
+            ((1, 3, 7, 6), (3, 5, 3, 3), dict(strides=[2, 2], auto_pad="VALID")),
+            ((1, 16, 600), (16, 8, 16), dict(strides=[8], pads=[4, 4])),
+            ((1, 2, 3, 4, 5), (2, 3, 2, 3, 2), dict(strides=[2, 1, 2])),
+            ((0, 3, 7, 6), (3, 5, 3, 3), {})]:
+        case("ConvTranspose", [f32(*shape), f32(*w)], atol=1e-4, rtol=1e-4, **attrs)
+        bias = f32(w[1] * attrs.get("group", 1))
+        case("ConvTranspose", [f32(*shape), f32(*w), bias], const=[1, 2], atol=1e-4, rtol=1e-4,
+             **attrs)
+    case("ConvTranspose", [of(np.float64, 1, 3, 7, 6), of(np.float64, 3, 5, 3, 3),
+                           of(np.float64, 5)], strides=[2, 2])
+
+
+def norms():
+    for shape in ((2, 6, 5, 7), (1, 6, 40), (3, 6), (2, 6, 2, 3, 4)):
+        c = shape[1]
+        stats = [f32(c), f32(c), f32(c), np.abs(f32(c)) + 0.1]
+        case("BatchNormalization", [f32(*shape), *stats], epsilon=1e-3)
+        case("BatchNormalization", [f32(*shape), *stats], const=[1, 2, 3, 4], opset=9)
+        if len(shape) > 2:
+            case("InstanceNormalization", [f32(*shape), f32(c), f32(c)], atol=1e-4)
+            case("GroupNormalization", [f32(*shape), f32(c), f32(c)], opset=21, num_groups=3,
+                 atol=1e-4)
+            case("GroupNormalization", [f32(*shape), f32(3), f32(3)], opset=18, num_groups=3,
+                 epsilon=1e-2, atol=1e-4)
+    stats = [f32(3), f32(3), f32(3), np.abs(f32(3)) + 0.1]
+    case("BatchNormalization", [f32(4, 3, 5), *stats], outputs=3, opset=15, training_mode=1,
+         momentum=0.7)
+    case("BatchNormalization", [of(np.float64, 4, 3, 5), *[s.astype(np.float64) for s in stats]])
+    for silu in (0, 1):
+        x, scale, bias = f32(2, 4, 5, 6), f32(6), f32(6)
+        groups = x.reshape(2, 20, 3, 2)
+        y = (groups - groups.mean((1, 3), keepdims=True)) / np.sqrt(
+            groups.var((1, 3), keepdims=True) + 1e-3)
+        y = y.reshape(x.shape) * scale + bias
+        case("GroupNorm", [x, scale, bias], domain=MS, groups=3, epsilon=1e-3, activation=silu,
+             atol=1e-4, expected=[y / (1 + np.exp(-y)) if silu else y])
+    case("InstanceNormalization", [f32(1, 64, 1000), f32(64), f32(64)], atol=1e-4)
+
+
+def grids():
+    for mode, padding, align in itertools.product(("linear", "nearest", "cubic"),
+                                                  ("zeros", "border", "reflection"), (0, 1)):
+        grid = (f32(2, 5, 6, 2) * 0.8).astype(np.float32)
+        case("GridSample", [f32(2, 3, 7, 9), grid], opset=20, mode=mode, padding_mode=padding,
+             align_corners=align, atol=1e-4)
+        old = {"linear": "bilinear", "cubic": "bicubic"}.get(mode, mode)
+        case("GridSample", [f32(2, 3, 7, 9), grid], opset=16, mode=old, padding_mode=padding,
+             align_corners=align, atol=1e-4)
+        if mode != "cubic":
+            case("GridSample", [f32(1, 2, 4, 5, 6), f32(1, 3, 4, 5, 3)], opset=20, mode=mode,
+                 padding_mode=padding, align_corners=align, atol=1e-4)
+
+
+def resizes():
+    empty = np.zeros((0,), np.float32)
+    modes = ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel",
+             "half_pixel_symmetric")
+
+    def resize(x, scales=None, sizes=None, opset=19, roi=None, **attrs):
+        inputs = [x, roi, None if scales is None else np.array(scales, np.float32)]
+        if sizes is not None:
+            inputs.append(np.array(sizes, np.int64))
+        case("Resize", inputs, const=[1, 2, 3], opset=opset, atol=1e-4, **attrs)
+
+    for mode, how in itertools.product(("nearest", "linear", "cubic"), modes):
+        attrs = dict(mode=mode, coordinate_transformation_mode=how)
+        for scales in ([1, 1, 2, 2], [1, 1, 0.6, 1.7], [1, 1, 0.5, 0.3], [1, 1, 3, 1]):
+            resize(f32(1, 2, 7, 9), scales, **attrs)
+        resize(f32(1, 2, 7, 9), sizes=[1, 2, 5, 20], **attrs)
+    for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
+        for how in modes:
+            resize(f32(1, 1, 6, 7), [1, 1, 2.5, 0.8], mode="nearest", nearest_mode=nearest,
+                   coordinate_transformation_mode=how)
+        resize(of(np.int64, 1, 1, 6, 7), sizes=[1, 1, 4, 15], mode="nearest", nearest_mode=nearest)
+    for mode in ("linear", "cubic"):
+        for scales in ([1, 1, 0.4, 0.7], [1, 1, 2, 0.3]):
+            resize(f32(1, 2, 12, 17), scales, mode=mode, antialias=1)
+        resize(f32(1, 2, 12, 17), sizes=[1, 2, 5, 6], mode=mode, antialias=1, exclude_outside=1)
+    resize(f32(1, 2, 7, 9), [1, 1, 1.7, 0.6], mode="cubic", exclude_outside=1, cubic_coeff_a=-0.5)
+    roi = np.array([0.1, 0.3, 0.8, 1.2], np.float32)
+    for mode in ("nearest", "linear", "cubic"):
+        full = np.concatenate([[0, 0], roi[:2], [1, 1], roi[2:]]).astype(np.float32)
+        resize(f32(1, 1, 7, 9), sizes=[1, 1, 5, 6], roi=full, mode=mode, extrapolation_value=7.5,
+               coordinate_transformation_mode="tf_crop_and_resize")
+        resize(f32(1, 1, 7, 9), sizes=[5, 6], roi=roi, axes=[2, 3], mode=mode,
+               coordinate_transformation_mode="tf_crop_and_resize")
+    for policy in ("not_larger", "not_smaller", "stretch"):
+        resize(f32(1, 1, 7, 9), sizes=[20, 11], axes=[2, 3], mode="linear",
+               keep_aspect_ratio_policy=policy)
+        resize(f32(1, 1, 7, 9), sizes=[11, 20], axes=[3, 2], mode="nearest",
+               keep_aspect_ratio_policy=policy)
+    resize(f32(5, 8), [0.8, 2], mode="linear")
+    resize(f32(9), [2.5], mode="linear")
+    resize(f32(1, 2, 3, 4, 5), [1, 1, 2, 2, 1.5], mode="linear")
+    resize(of(np.float64, 1, 2, 3, 4), [1, 1, 2, 1.5], mode="cubic")
+    for t in (np.uint8, np.int8, np.int32):
+        resize(of(t, 1, 1, 6, 7), [1, 1, 2, 1.5], mode="linear")
+        resize(of(t, 1, 1, 6, 7), [1, 1, 2, 2], mode="nearest")
+    case("Resize", [f32(1, 1, 4, 6), empty, np.array([1, 1, 2, 0.5], np.float32)], const=[1, 2],
+         opset=11, mode="linear")
+    for scales, mode in itertools.product(([1, 1, 2, 3], [1, 1, 0.5, 0.7]), ("nearest", "linear")):
+        s = np.array(scales, np.float32)
+        case("Resize", [f32(1, 2, 7, 9), s], const=[1], opset=10, mode=mode)
+        if min(scales) >= 1:
+            case("Upsample", [f32(1, 2, 7, 9), s], const=[1], opset=9, mode=mode)
+            case("Upsample", [f32(1, 2, 7, 9)], opset=7, mode=mode, scales=[float(v) for v in scales])
+
+
+for make in (pools, convolutions, norms, grids, resizes):
+    make()
