@@ -3,11 +3,11 @@
    Source: ONNX ConvInteger. As MatMulInteger does, both sides are widened to 16 bits less their zero
    points, the kernels once and the image by unrolled panels, so that sums are exact whatever the
    signs; padding is the zero point and adds nothing. Bound by compute. */
-#include "cpu/conv_integer.h"
-
 #include "cpu/conv.h"
 #include "cpu/cpu.h"
+#include "cpu/integer.h"
 #include "cpu/loops.h"
+#include "cpu/rescale.h"
 #include "cpu/simd.h"
 
 #include <string.h>
@@ -68,14 +68,11 @@ static void integer_range(void *arg, int64_t begin, int64_t end, uint32_t thread
     }
 }
 
-static bool is_byte(brink_type type)
-{
-    return type == BRINK_U8 || type == BRINK_I8;
-}
 
-brink_status conv_integer(const kernel_args *a, const tensor *x, const tensor *x_zero,
-                          const tensor *w, const tensor *w_zero, int32_t *y, int32_t **made)
+brink_status conv_integer(const kernel_args *a, const integer_operands *o, int32_t *y,
+                          int32_t **made)
 {
+    const tensor *x = o->x, *w = o->w, *x_zero = o->x_zero, *w_zero = o->w_zero;
     const tensor *out = a->out[0];
     integer_conv c = {.x = x->data, .x_signed = x->type == BRINK_I8};
     if (!is_byte(x->type) || !is_byte(w->type))
@@ -120,6 +117,6 @@ brink_status conv_integer(const kernel_args *a, const tensor *x, const tensor *x
 
 brink_status cpu_conv_integer(const kernel_args *a)
 {
-    return conv_integer(a, a->in[0], kernel_in(a, 2), a->in[1], kernel_in(a, 3), a->out[0]->data,
-                        NULL);
+    integer_operands o = {a->in[0], kernel_in(a, 2), a->in[1], kernel_in(a, 3), false, false};
+    return conv_integer(a, &o, a->out[0]->data, NULL);
 }

@@ -5,7 +5,9 @@
    and B by panels, so that pairs of products add up exactly in 32 bits whatever the signs. Bound by
    compute with many rows, below by the widening of B. */
 #include "cpu/cpu.h"
+#include "cpu/integer.h"
 #include "cpu/loops.h"
+#include "cpu/rescale.h"
 #include "cpu/simd.h"
 
 #include <string.h>
@@ -13,6 +15,7 @@
 typedef struct integer_job {
     const uint8_t *a, *b;
     bool a_signed, b_signed;
+    bool a_turned, b_turned; /* [k, m] and [n, k]: matrices only */
     const tensor *a_zero, *b_zero; /* NULL: 0 */
     int64_t m, n, k;
     uint32_t batch_rank;
@@ -39,6 +42,14 @@ static void widen_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
         const uint8_t *x = job->a + r * job->k;
         int16_t *to = job->wide + r * 2 * job->pairs;
         int32_t zero = zero_at(job->a_zero, r % job->m);
+        if (job->a_turned) {
+            for (int64_t i = 0; i < job->k; i++) {
+                uint8_t value = job->a[i * job->m + r];
+                to[i] = (int16_t)((job->a_signed ? (int8_t)value : value) - zero);
+            }
+            to[2 * job->pairs - 1] = job->k & 1 ? 0 : to[2 * job->pairs - 1];
+            continue;
+        }
         if (job->a_signed)
             for (int64_t i = 0; i < job->k; i++)
                 to[i] = (int16_t)((int8_t)x[i] - zero);
@@ -58,7 +69,13 @@ static void pack(const integer_job *job, const uint8_t *w, int64_t n, int64_t co
     memset(panel, 0, (size_t)(job->pairs * width * 2) * sizeof *panel);
     for (int64_t c = 0; c < columns; c++)
         zero[c] = (int16_t)zero_at(job->b_zero, n + c);
-    for (int64_t k = 0; k < job->k; k++) {
+    for (int64_t c = 0; job->b_turned && c < columns; c++)
+        for (int64_t k = 0; k < job->k; k++) {
+            uint8_t value = w[(n + c) * job->k + k];
+            panel[(k / 2 * width + c) * 2 + k % 2] =
+                (int16_t)((job->b_signed ? (int8_t)value : value) - zero[c]);
+        }
+    for (int64_t k = 0; !job->b_turned && k < job->k; k++) {
         const uint8_t *from = w + k * job->n + n;
         int16_t *to = panel + k / 2 * width * 2 + k % 2;
         if (job->b_signed)
@@ -104,31 +121,30 @@ static tensor as_matrix(const tensor *t, bool first)
     return m;
 }
 
-static bool is_byte(brink_type type)
-{
-    return type == BRINK_U8 || type == BRINK_I8;
-}
 
-brink_status cpu_matmul_integer(const kernel_args *a)
+brink_status matmul_integer(const kernel_args *a, const integer_operands *o, int32_t *y,
+                            int32_t **made)
 {
-    if (!is_byte(a->in[0]->type) || !is_byte(a->in[1]->type))
-        return kernel_bad_type(a, a->in[is_byte(a->in[0]->type)]->type);
-    if (a->in[0]->rank == 0 || a->in[1]->rank == 0)
+    if (!is_byte(o->x->type) || !is_byte(o->w->type))
+        return kernel_bad_type(a, is_byte(o->x->type) ? o->w->type : o->x->type);
+    if (o->x->rank == 0 || o->w->rank == 0)
         return kernel_fail(a, BRINK_BAD_INPUT, "an input is a scalar");
-    tensor x = as_matrix(a->in[0], true), w = as_matrix(a->in[1], false);
+    tensor x = as_matrix(o->x, true), w = as_matrix(o->w, false);
     integer_job job = {.a = x.data,
                        .b = w.data,
                        .a_signed = x.type == BRINK_I8,
                        .b_signed = w.type == BRINK_I8,
-                       .a_zero = kernel_in(a, 2),
-                       .b_zero = kernel_in(a, 3),
-                       .m = x.dims[x.rank - 2],
-                       .k = x.dims[x.rank - 1],
-                       .n = w.dims[w.rank - 1],
-                       .y = a->out[0]->data};
-    if (w.dims[w.rank - 2] != job.k)
+                       .a_zero = o->x_zero,
+                       .b_zero = o->w_zero,
+                       .a_turned = o->x_turned,
+                       .b_turned = o->w_turned,
+                       .m = x.dims[x.rank - (o->x_turned ? 1 : 2)],
+                       .k = x.dims[x.rank - (o->x_turned ? 2 : 1)],
+                       .n = w.dims[w.rank - (o->w_turned ? 2 : 1)]};
+    int64_t inner = w.dims[w.rank - (o->w_turned ? 1 : 2)];
+    if (inner != job.k || ((o->x_turned || o->w_turned) && (x.rank != 2 || w.rank != 2)))
         return kernel_fail(a, BRINK_BAD_INPUT, "inner dimensions %lld and %lld differ",
-                           (long long)job.k, (long long)w.dims[w.rank - 2]);
+                           (long long)job.k, (long long)inner);
     int64_t a_zeros = job.a_zero != NULL ? tensor_count(job.a_zero) : 1;
     int64_t b_zeros = job.b_zero != NULL ? tensor_count(job.b_zero) : 1;
     if ((a_zeros != 1 && a_zeros != job.m) || (b_zeros != 1 && b_zeros != job.n))
@@ -161,13 +177,23 @@ brink_status cpu_matmul_integer(const kernel_args *a)
     job.pairs = (job.k + 1) / 2;
     job.panels = (job.n + simd()->pair_columns - 1) / simd()->pair_columns;
     job.each = ((uint64_t)(job.pairs * simd()->pair_columns * 2) * sizeof(int16_t) + 63) / 64 * 64;
-    job.memory =
-        kernel_scratch(a, threads * job.each + (uint64_t)(rows * 2 * job.pairs) * sizeof(int16_t));
+    uint64_t wide = ((uint64_t)(rows * 2 * job.pairs) * sizeof(int16_t) + 63) / 64 * 64;
+    uint64_t sums = y == NULL ? (uint64_t)(batches * job.m * job.n) * sizeof(int32_t) : 0;
+    job.memory = kernel_scratch(a, threads * job.each + wide + sums);
     if (job.memory == NULL)
         return BRINK_OUT_OF_MEMORY;
+    job.y = y != NULL ? y : (int32_t *)(void *)(job.memory + threads * job.each + wide);
+    if (made != NULL)
+        *made = job.y;
     job.wide = (int16_t *)(void *)(job.memory + threads * job.each);
     thread_for(pool, rows, grain_for(job.k), widen_range, &job);
     thread_for(pool, batches * job.panels, grain_for(job.m * job.k * simd()->pair_columns / 32),
                integer_range, &job);
     return BRINK_OK;
+}
+
+brink_status cpu_matmul_integer(const kernel_args *a)
+{
+    integer_operands o = {a->in[0], kernel_in(a, 2), a->in[1], kernel_in(a, 3), false, false};
+    return matmul_integer(a, &o, a->out[0]->data, NULL);
 }

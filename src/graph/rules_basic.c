@@ -239,11 +239,12 @@ brink_status infer_matmul_integer(rule_args *r)
     return BRINK_OK;
 }
 
-brink_status infer_gemm(rule_args *r)
+/* Rows and columns of inputs 0 and `second`, each turned as its attribute says. */
+static brink_status gemm(rule_args *r, uint32_t second)
 {
     const ir_value *a, *b;
     TRY(rule_need(r, 0, &a));
-    TRY(rule_need(r, 1, &b));
+    TRY(rule_need(r, second, &b));
     if (a->rank != 2 || b->rank != 2)
         return rule_fail(r, "inputs of rank %u and %u should be matrices", a->rank, b->rank);
     bool ta = onnx_int(r->node, ATTR_transA, 0) != 0, tb = onnx_int(r->node, ATTR_transB, 0) != 0;
@@ -254,6 +255,30 @@ brink_status infer_gemm(rule_args *r)
     out->dims[0] = a->dims[ta ? 1 : 0];
     out->dims[1] = b->dims[tb ? 0 : 1];
     return BRINK_OK;
+}
+
+brink_status infer_gemm(rule_args *r)
+{
+    return gemm(r, 1);
+}
+
+/* The result is quantised when its zero point or scale is given, else f32. */
+brink_status infer_qgemm(rule_args *r)
+{
+    TRY(gemm(r, 3));
+    const ir_value *zero = rule_in(r, 8);
+    r->out[0].type = zero != NULL ? zero->type : rule_in(r, 7) != NULL ? BRINK_U8 : BRINK_F32;
+    return BRINK_OK;
+}
+
+/* a, its scale and zero point, b, its own, and those of the result. */
+brink_status infer_qlinear_matmul(rule_args *r)
+{
+    const ir_value *in[8];
+    for (uint32_t i = 0; i < 8; i++)
+        TRY(rule_need(r, i, &in[i]));
+    r->out[0].type = in[7]->type;
+    return product(r, in[0], in[3], false, false);
 }
 
 /* x[…, K] times a block-quantised weight of N rows; checks the packed size against N and K. */

@@ -1,6 +1,7 @@
 /* rules_image.c — shapes of Resize and the operators that sample or pick out of images. */
 #include "core/half.h"
 #include "graph/rules.h"
+#include "graph/suppress.h"
 
 #include <math.h>
 #include <string.h>
@@ -153,5 +154,127 @@ brink_status infer_grid_sample(rule_args *r)
     rule_like(&r->out[0], x);
     for (uint32_t i = 2; i < x->rank; i++)
         r->out[0].dims[i] = grid->dims[i - 1];
+    return BRINK_OK;
+}
+
+/* theta [N, 2, 3] or [N, 3, 4]; size is [N, C, space …]. */
+brink_status infer_affine_grid(rule_args *r)
+{
+    const ir_value *theta;
+    const expr *size;
+    uint64_t count;
+    int64_t rows, columns;
+    TRY(rule_need(r, 0, &theta));
+    TRY(rule_ints(r, 1, &size, &count));
+    TRY(rule_need(r, 0, &theta));
+    if (theta->rank != 3 || (count != 4 && count != 5))
+        return rule_fail(r, "theta of rank %u and a size of %llu entries", theta->rank,
+                         (unsigned long long)count);
+    TRY(rule_dim(r, theta, 1, &rows));
+    TRY(rule_dim(r, theta, 2, &columns));
+    if (rows != (int64_t)count - 2 || columns != rows + 1 || theta->dims[0] != size[0])
+        return rule_fail(r, "theta is [N, %lld, %lld] for a size of %llu entries", (long long)rows,
+                         (long long)columns, (unsigned long long)count);
+    ir_value *out = &r->out[0];
+    out->type = theta->type;
+    out->dims[out->rank++] = theta->dims[0];
+    for (uint64_t i = 2; i < count; i++) {
+        if (expr_high(r->t, size[i]) < 0)
+            return rule_fail(r, "size is negative");
+        out->dims[out->rank++] = size[i];
+    }
+    out->dims[out->rank++] = expr_const(r->t, rows);
+    return BRINK_OK;
+}
+
+/* ── Regions ── */
+
+static brink_status regions(rule_args *r, int64_t height, int64_t width, int64_t columns)
+{
+    const ir_value *x, *rois;
+    int64_t n;
+    TRY(rule_need(r, 0, &x));
+    TRY(rule_need(r, 1, &rois));
+    if (x->rank != 4 || rois->rank != 2)
+        return rule_fail(r, "input of rank %u and regions of rank %u", x->rank, rois->rank);
+    TRY(rule_dim(r, rois, 1, &n));
+    if (n != columns || height < 1 || width < 1 || height > INT32_MAX || width > INT32_MAX)
+        return rule_fail(r, "regions of %lld numbers, and a result of %lld by %lld", (long long)n,
+                         (long long)height, (long long)width);
+    rule_like(&r->out[0], x);
+    r->out[0].dims[0] = rois->dims[0];
+    r->out[0].dims[2] = expr_const(r->t, height);
+    r->out[0].dims[3] = expr_const(r->t, width);
+    return BRINK_OK;
+}
+
+brink_status infer_roi_align(rule_args *r)
+{
+    const ir_value *batches;
+    TRY(rule_need(r, 2, &batches));
+    return regions(r, onnx_int(r->node, ATTR_output_height, 1),
+                   onnx_int(r->node, ATTR_output_width, 1), 4);
+}
+
+brink_status infer_max_roi_pool(rule_args *r)
+{
+    uint32_t count = 0;
+    const int64_t *shape = onnx_ints(r->node, ATTR_pooled_shape, &count);
+    if (shape == NULL || count != 2)
+        return rule_fail(r, "pooled_shape should have two entries");
+    return regions(r, shape[0], shape[1], 5);
+}
+
+/* How many boxes stay is known from the data only. */
+brink_status infer_non_max_suppression(rule_args *r)
+{
+    const ir_value *boxes, *scores;
+    suppression s = {.centered = onnx_int(r->node, ATTR_center_point_box, 0) != 0};
+    const void *data;
+    const int64_t *limit;
+    const double *number;
+    uint64_t count;
+    int64_t box_batches, box_count, four;
+    TRY(rule_need(r, 0, &boxes));
+    TRY(rule_need(r, 1, &scores));
+    if (boxes->rank != 3 || scores->rank != 3 || boxes->type != BRINK_F32 ||
+        scores->type != BRINK_F32)
+        return rule_fail(r, "boxes and scores should be f32 of rank 3");
+    TRY(rule_dim(r, boxes, 0, &box_batches));
+    TRY(rule_dim(r, boxes, 1, &box_count));
+    TRY(rule_dim(r, boxes, 2, &four));
+    TRY(rule_dim(r, scores, 0, &s.batches));
+    TRY(rule_dim(r, scores, 1, &s.classes));
+    TRY(rule_dim(r, scores, 2, &s.count));
+    if (four != 4 || box_batches != s.batches || box_count != s.count)
+        return rule_fail(r, "%lld boxes of %lld numbers for %lld scores", (long long)box_count,
+                         (long long)four, (long long)s.count);
+    r->out[0].type = BRINK_I64;
+    r->out[0].rank = 2;
+    r->out[0].dims[1] = expr_const(r->t, 3);
+    r->out[0].dims[0] = expr_const(r->t, 0);
+    if (filled(r, 2)) {
+        TRY(rule_known_ints(r, 2, &limit, &count));
+        s.limit = count > 0 ? limit[0] : 0;
+    }
+    if (s.limit <= 0 || s.batches * s.classes * s.count == 0)
+        return BRINK_OK;
+    if (filled(r, 3)) {
+        TRY(rule_floats(r, 3, &number, &count));
+        s.overlap = count > 0 ? (float)number[0] : 0;
+    }
+    if (filled(r, 4)) {
+        TRY(rule_floats(r, 4, &number, &count));
+        s.by_score = count > 0;
+        s.score = count > 0 ? (float)number[0] : 0;
+    }
+    TRY(rule_data(r, 0, &data));
+    s.boxes = data;
+    TRY(rule_data(r, 1, &data));
+    s.scores = data;
+    int64_t *order = ARENA_ARRAY(&r->g->memory, int64_t, 2 * (uint64_t)s.count);
+    if (order == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    r->out[0].dims[0] = expr_const(r->t, suppress(&s, order, NULL));
     return BRINK_OK;
 }

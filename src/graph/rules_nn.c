@@ -74,14 +74,17 @@ brink_status infer_group_query_attention(rule_args *r)
     return BRINK_OK;
 }
 
-/* X [T,B,I] (or [B,T,I] with layout 1), R [D,4H,H]; Y [T,D,B,H], Y_h and Y_c [D,B,H]. */
-brink_status infer_lstm(rule_args *r)
+/* RNN, GRU and LSTM of 1, 3 and 4 gates: X [T,B,I] (or [B,T,I] with layout 1), R [D,gates*H,H];
+   Y [T,D,B,H], Y_h and Y_c [D,B,H]. */
+brink_status infer_recurrent(rule_args *r)
 {
     const ir_value *x, *w, *rec;
     TRY(rule_need(r, 0, &x));
     TRY(rule_need(r, 1, &w));
     TRY(rule_need(r, 2, &rec));
     int64_t hidden, directions, input, width, gates;
+    bool lstm = strcmp(r->op->name, "LSTM") == 0;
+    int64_t gate_count = lstm ? 4 : strcmp(r->op->name, "GRU") == 0 ? 3 : 1;
     if (x->rank != 3 || w->rank != 3 || rec->rank != 3)
         return rule_fail(r, "inputs X, W and R should have rank 3");
     TRY(rule_dim(r, rec, 2, &hidden));
@@ -90,7 +93,7 @@ brink_status infer_lstm(rule_args *r)
     TRY(rule_dim(r, w, 2, &width));
     TRY(rule_dim(r, x, 2, &input));
     bool two = strcmp(onnx_string(r->node, ATTR_direction, "forward"), "bidirectional") == 0;
-    if (directions != (two ? 2 : 1) || gates != 4 * hidden || width != input ||
+    if (directions != (two ? 2 : 1) || gates != gate_count * hidden || width != input ||
         onnx_int(r->node, ATTR_hidden_size, hidden) != hidden)
         return rule_fail(r, "W is [%lld, %lld, %lld] for inputs of %lld and %lld hidden units",
                          (long long)directions, (long long)gates, (long long)width,
@@ -107,7 +110,7 @@ brink_status infer_lstm(rule_args *r)
     bool by_batch = onnx_int(r->node, ATTR_layout, 0) != 0;
     expr steps = x->dims[by_batch ? 1 : 0], batch = x->dims[by_batch ? 0 : 1];
     expr d = expr_const(r->t, directions), h = expr_const(r->t, hidden);
-    for (uint32_t i = 5; i < 7; i++) {
+    for (uint32_t i = 5; i < (lstm ? 7 : 6); i++) {
         const ir_value *v = rule_in(r, i);
         if (v == NULL)
             continue;

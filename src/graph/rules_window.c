@@ -252,3 +252,45 @@ brink_status infer_max_unpool(rule_args *r)
     }
     return BRINK_OK;
 }
+
+/* x [N, C, L], w [C, 1, K]; the state has the K − 1 positions before. */
+brink_status infer_causal_conv(rule_args *r)
+{
+    const ir_value *x, *w, *past = rule_in(r, 3);
+    int64_t channels, filters, one, taps, before;
+    TRY(rule_need(r, 0, &x));
+    TRY(rule_need(r, 1, &w));
+    if (x->rank != 3 || w->rank != 3 || (past != NULL && past->rank != 3))
+        return rule_fail(r, "input of rank %u and weight of rank %u, both must be 3", x->rank,
+                         w->rank);
+    TRY(rule_dim(r, x, 1, &channels));
+    TRY(rule_dim(r, w, 0, &filters));
+    TRY(rule_dim(r, w, 1, &one));
+    TRY(rule_dim(r, w, 2, &taps));
+    if (filters != channels || one != 1 || taps < 1)
+        return rule_fail(r, "weight is [%lld, %lld, %lld] for %lld channels", (long long)filters,
+                         (long long)one, (long long)taps, (long long)channels);
+    if (past != NULL) {
+        TRY(rule_dim(r, past, 2, &before));
+        if (before != taps - 1 || past->dims[0] != x->dims[0] || past->dims[1] != x->dims[1])
+            return rule_fail(r, "the past has %lld positions, a kernel of %lld needs %lld",
+                             (long long)before, (long long)taps, (long long)(taps - 1));
+    }
+    rule_like(&r->out[0], x);
+    if (r->out_count > 1) {
+        rule_like(&r->out[1], x);
+        r->out[1].dims[2] = expr_const(r->t, taps - 1);
+    }
+    return BRINK_OK;
+}
+
+/* As Conv; the offsets have the result's spatial dimensions. */
+brink_status infer_deform_conv(rule_args *r)
+{
+    const ir_value *offset;
+    TRY(infer_conv(r));
+    TRY(rule_need(r, 2, &offset));
+    if (offset->rank != r->out[0].rank)
+        return rule_fail(r, "offset of rank %u", offset->rank);
+    return BRINK_OK;
+}

@@ -447,30 +447,43 @@ def attention():
              domain=MS, interleaved=interleaved)
 
 
-def lstm():
-    def one(steps, batch, inputs, hidden, way="forward", extra=(), outputs=3, **attributes):
-        d = 2 if way == "bidirectional" else 1
-        tensors = [f32(steps, batch, inputs), f32(d, 4 * hidden, inputs),
-                   f32(d, 4 * hidden, hidden),
-                   f32(d, 8 * hidden) if "b" in extra else None,
+def recurrent():
+    gates = {"RNN": 1, "GRU": 3, "LSTM": 4}
+
+    def one(op, steps, batch, inputs, hidden, way="forward", extra=(), by_batch=False, **attributes):
+        d, g = 2 if way == "bidirectional" else 1, gates[op]
+        state = (batch, d, hidden) if by_batch else (d, batch, hidden)
+        tensors = [f32(*((batch, steps, inputs) if by_batch else (steps, batch, inputs))),
+                   f32(d, g * hidden, inputs), f32(d, g * hidden, hidden),
+                   f32(d, 2 * g * hidden) if "b" in extra else None,
                    np.array([steps] + [max(1, steps - 2)] * (batch - 1), np.int32)
                    if "l" in extra else None,
-                   f32(d, batch, hidden) if "h" in extra else None,
-                   f32(d, batch, hidden) if "h" in extra else None,
-                   f32(d, 3 * hidden) if "p" in extra else None]
+                   f32(*state) if "h" in extra else None,
+                   f32(*state) if "h" in extra and op == "LSTM" else None,
+                   f32(d, 3 * hidden) if "p" in extra and op == "LSTM" else None]
         while tensors[-1] is None:
             tensors.pop()
-        case("LSTM", tensors, outputs=outputs, atol=1e-4, rtol=1e-4, hidden_size=hidden,
-             direction=way, **attributes)
+        if by_batch:
+            attributes["layout"] = 1
+        case(op, tensors, outputs=3 if op == "LSTM" else 2, atol=1e-4, rtol=1e-4,
+             hidden_size=hidden, direction=way, **attributes)
 
-    for way in ("forward", "reverse", "bidirectional"):
-        one(5, 1, 7, 9, way, "b")
-        one(4, 3, 7, 9, way, "blh")
-        one(4, 2, 7, 9, way, "bhp")
-        one(1, 1, 16, 16, way)
-    one(4, 2, 5, 6, extra="b", clip=0.3)
-    one(4, 2, 5, 6, extra="b", input_forget=1)
-    one(4, 2, 5, 6, extra="b", activations=["HardSigmoid", "Relu", "Softsign"])
+    for op, way in itertools.product(gates, ("forward", "reverse", "bidirectional")):
+        one(op, 5, 1, 7, 9, way, "b")
+        one(op, 4, 3, 7, 9, way, "blh")
+        one(op, 4, 2, 7, 9, way, "bhp")
+        one(op, 1, 1, 16, 16, way)
+        if op == "GRU":
+            one(op, 4, 3, 7, 9, way, "blh", linear_before_reset=1)
+            one(op, 4, 3, 7, 9, way, "h", linear_before_reset=1)
+    one("LSTM", 4, 2, 5, 6, extra="b", clip=0.3)
+    one("LSTM", 4, 2, 5, 6, extra="b", input_forget=1)
+    one("LSTM", 4, 2, 5, 6, extra="b", activations=["HardSigmoid", "Relu", "Softsign"])
+    one("GRU", 4, 2, 5, 6, extra="b", activations=["HardSigmoid", "Softsign"])
+    one("GRU", 4, 2, 5, 6, extra="b", clip=0.5)
+    one("RNN", 4, 2, 5, 6, extra="b", activations=["Affine"], activation_alpha=[0.5],
+        activation_beta=[0.1])
+    one("RNN", 4, 2, 5, 6, "bidirectional", extra="b", activations=["Relu", "Sigmoid"])
 
 
 def more_elementwise():
@@ -614,7 +627,7 @@ def selection():
 
 
 for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
-             attention, lstm, more_elementwise, more_unary, more_reductions,
+             attention, recurrent, more_elementwise, more_unary, more_reductions,
              selection):
     make()
 

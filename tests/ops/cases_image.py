@@ -148,7 +148,7 @@ def resizes():
 
     for mode, how in itertools.product(("nearest", "linear", "cubic"), modes):
         attrs = dict(mode=mode, coordinate_transformation_mode=how)
-        for scales in ([1, 1, 2, 2], [1, 1, 0.6, 1.7], [1, 1, 0.5, 0.3], [1, 1, 3, 1]):
+        for scales in ([1, 1, 2, 2], [1, 1, 0.55, 1.7], [1, 1, 0.5, 0.3], [1, 1, 3, 1]):
             resize(f32(1, 2, 7, 9), scales, **attrs)
         resize(f32(1, 2, 7, 9), sizes=[1, 2, 5, 20], **attrs)
     for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
@@ -190,5 +190,96 @@ def resizes():
             case("Upsample", [f32(1, 2, 7, 9)], opset=7, mode=mode, scales=[float(v) for v in scales])
 
 
-for make in (pools, convolutions, norms, grids, resizes):
+def regions():
+    rois = np.array([[1, 2, 9, 8], [0, 0, 4, 3], [3.3, 1.2, 3.9, 7.5], [-2, -3, 20, 30]], np.float32)
+    batches = i64(0, 1, 1, 0)
+    for ratio, mode in itertools.product((0, 2), ("avg", "max")):
+        for opset, how in ((16, "half_pixel"), (16, "output_half_pixel"), (10, None)):
+            more = {} if how is None else dict(coordinate_transformation_mode=how)
+            case("RoiAlign", [f32(2, 3, 10, 12), rois, batches], opset=opset, output_height=3,
+                 output_width=4, sampling_ratio=ratio, spatial_scale=0.8, mode=mode, atol=1e-4,
+                 **more)
+    boxes = np.array([[0, 1, 2, 9, 8], [1, 0, 0, 4, 3], [1, 3, 1, 3, 7]], np.float32)
+    case("MaxRoiPool", [f32(2, 3, 10, 12), boxes], pooled_shape=[3, 4], spatial_scale=1.0)
+    case("MaxRoiPool", [f32(2, 3, 10, 12), boxes], pooled_shape=[2, 2], spatial_scale=0.5)
+    for size, align in itertools.product(([2, 3, 5, 6], [2, 3, 4, 5, 6]), (0, 1)):
+        n = len(size) - 2
+        case("AffineGrid", [f32(2, n, n + 1), i64(*size)], const=[1], opset=20,
+             align_corners=align)
+    boxes = np.abs(f32(2, 30, 4)).cumsum(-1)
+    scores = f32(2, 3, 30)
+    limit, overlap = np.array([4], np.int64), np.array([0.3], np.float32)
+    for centered in (0, 1):
+        case("NonMaxSuppression", [boxes, scores, limit, overlap], const=[2, 3],
+             center_point_box=centered)
+        case("NonMaxSuppression", [boxes, scores, limit, overlap, np.array([0.2], np.float32)],
+             center_point_box=centered)
+    case("NonMaxSuppression", [boxes, scores])
+    case("NonMaxSuppression", [boxes[:, :, [2, 3, 0, 1]], scores, np.array([100], np.int64)])
+
+
+def local_norms():
+    case("MeanVarianceNormalization", [f32(2, 3, 4, 5)], atol=1e-4)
+    case("MeanVarianceNormalization", [f32(2, 3, 4)], axes=[0, 2], atol=1e-4)
+    for axis, p in itertools.product((0, 1, -1), (1, 2)):
+        case("LpNormalization", [f32(3, 4, 5)], axis=axis, p=p)
+    case("LpNormalization", [of(np.float64, 3, 4)])
+    for size in (1, 3, 4, 9):
+        case("LRN", [f32(2, 7, 3, 4)], size=size, alpha=0.3, beta=0.6, bias=2.0, atol=1e-4) \
+            if size % 2 else None
+
+
+def more_convolutions():
+    case("DeformConv", [f32(1, 4, 6, 7), f32(5, 4, 3, 3), f32(1, 18, 4, 5)], opset=19, atol=1e-4,
+         rtol=1e-4)
+    case("DeformConv", [f32(2, 4, 6, 7), f32(6, 2, 3, 2), f32(2, 24, 6, 6), f32(6),
+                        f32(2, 12, 6, 6)], opset=19, atol=1e-4, rtol=1e-4, group=2,
+         offset_group=2, pads=[1, 0, 1, 0])
+    for taps, length, past, act in ((4, 7, True, "silu"), (4, 2, True, "none"), (1, 3, False, "none"),
+                                    (3, 1, False, "swish")):
+        x, w, b, p = f32(2, 5, length), f32(5, 1, taps), f32(5), f32(2, 5, taps - 1)
+        whole = np.concatenate([p if past else np.zeros_like(p), x], -1)
+        y = np.stack([(whole[:, :, t:t + taps] * w[:, 0]).sum(-1) for t in range(length)], -1)
+        y = y + b[:, None]
+        case("CausalConvWithState", [x, w, b, p if past else None], opset=27, outputs=2,
+             activation=act,
+             expected=[y if act == "none" else y / (1 + np.exp(-y)),
+                       np.ascontiguousarray(whole[:, :, length:])])
+
+
+def quantised():
+    def scale(*shape):
+        return (np.abs(f32(*shape)) * 0.02 + 0.01).astype(np.float32)
+
+    for shape, w, attrs in [
+            ((1, 3, 9, 8), (5, 3, 3, 3), {}), ((2, 4, 9, 8), (6, 2, 3, 3), dict(group=2)),
+            ((1, 6, 9, 8), (6, 1, 3, 3), dict(group=6, pads=[1, 1, 1, 1])),
+            ((1, 3, 30), (4, 3, 5), dict(strides=[2], pads=[2, 2]))]:
+        for tx, tw in ((np.uint8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)):
+            for many in ((), (w[0],)):
+                ws = scale(*many)
+                case("QLinearConv", [ints(tx, *shape), scale(), ints(tx, 1)[0], ints(tw, *w), ws,
+                                     np.zeros(many, tw), np.float32(1.7), ints(tx, 1)[0],
+                                     ints(np.int32, w[0], low=-5000, high=5000)],
+                     const=range(1, 9), rtol=0, atol=0, **attrs)
+    for tx, tw in ((np.uint8, np.uint8), (np.uint8, np.int8), (np.int8, np.int8)):
+        for a, b in (((5, 70), (70, 9)), ((2, 3, 40), (40, 8)), ((2, 3, 40), (2, 40, 8))):
+            case("QLinearMatMul", [ints(tx, *a), scale(), ints(tx, 1)[0], ints(tw, *b), scale(),
+                                   ints(tw, 1)[0], np.float32(2.5), ints(tx, 1)[0]], rtol=0, atol=0)
+        case("QLinearMatMul", [ints(tx, 5, 70), scale(), ints(tx, 1)[0], ints(tw, 70, 9), scale(9),
+                               ints(tw, 9), np.float32(2.5), ints(tx, 1)[0]],
+             const=[3, 4, 5], rtol=0, atol=0)
+        for ta, tb in itertools.product((0, 1), (0, 1)):
+            x = ints(tx, 19, 5) if ta else ints(tx, 5, 19)
+            k = ints(tw, 23, 19) if tb else ints(tw, 19, 23)
+            bias = ints(np.int32, 23, low=-5000, high=5000)
+            case("QGemm", [x, scale(), ints(tx, 1)[0], k, scale(), ints(tw, 1)[0], bias,
+                           np.float32(2.5), ints(tx, 1)[0]], domain=MS, transA=ta, transB=tb,
+                 alpha=0.7, rtol=0, atol=0)
+        case("QGemm", [x, scale(), ints(tx, 1)[0], k, scale(), ints(tw, 1)[0], bias],
+             domain=MS, transA=ta, transB=tb)
+
+
+for make in (pools, convolutions, norms, grids, resizes, regions, local_norms, more_convolutions,
+             quantised):
     make()
