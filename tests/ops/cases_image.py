@@ -191,7 +191,7 @@ def resizes():
 
 
 def regions():
-    rois = np.array([[1, 2, 9, 8], [0, 0, 4, 3], [3.3, 1.2, 3.9, 7.5], [-2, -3, 20, 30]], np.float32)
+    rois = np.array([[1, 2, 9, 8], [0, 0, 4, 3], [3.3, 1.2, 3.9, 7.5], [-2.2, -3, 20, 30]], np.float32)
     batches = i64(0, 1, 1, 0)
     for ratio, mode in itertools.product((0, 2), ("avg", "max")):
         for opset, how in ((16, "half_pixel"), (16, "output_half_pixel"), (10, None)):
