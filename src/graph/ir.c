@@ -10,6 +10,7 @@
 
 #include "core/half.h"
 #include "graph/rules.h"
+#include "graph/sequence.h"
 
 #include <string.h>
 
@@ -602,7 +603,8 @@ static bool is_past(const ir_graph *g, const onnx_node *n)
 {
     bool past = g->known != NULL;
     for (uint32_t i = 0; i < n->output_count && past; i++)
-        past = n->outputs[i] == ONNX_NONE || g->known[n->outputs[i]].state != IR_UNKNOWN;
+        past = n->outputs[i] == ONNX_NONE || (n->outputs[i] < g->model->value_count &&
+                                              g->known[n->outputs[i]].state != IR_UNKNOWN);
     return past;
 }
 
@@ -614,6 +616,15 @@ static brink_status resolve_loop(ir_graph *g, const rule_args *r)
     if (g->loop == NULL && ir_loop_ready(g, r->node))
         g->loop = r->node;
     return ir_postpone(g, r->node);
+}
+
+static brink_status resolve_node(resolver *w, const onnx_node *n);
+
+static brink_status resolve_made(void *w, const onnx_node *n)
+{
+    brink_status status = resolve_node(w, n);
+    const ir_graph *g = ((resolver *)w)->g;
+    return status == BRINK_OK && g->values[n->outputs[0]].kind == IR_LATER ? IR_POSTPONE : status;
 }
 
 static brink_status resolve_node(resolver *w, const onnx_node *n)
@@ -643,6 +654,17 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
             return ir_postpone(g, n);
     }
     r->in = in;
+    if (n->op->flags & OP_SEQUENCE) {
+        brink_status status = sequence_infer(r, resolve_made, w);
+        return status == IR_POSTPONE ? ir_postpone(g, n) : status;
+    }
+    for (uint32_t i = 0; i < n->input_count; i++)
+        if (in[i] != IR_NONE && g->values[in[i]].kind == IR_SEQUENCE) {
+            if (n->op->id != OP_onnx_Identity_1 || n->outputs[0] == ONNX_NONE)
+                return rule_fail(r, "input %s is a sequence", g->values[in[i]].name);
+            g->values[n->outputs[0]].alias = in[i];
+            return BRINK_OK;
+        }
     if (n->op->flags & OP_CONTROL) {
         if (strcmp(n->op->name, "If") != 0)
             return resolve_loop(g, r);

@@ -22,10 +22,11 @@ enum { IR_NONE = ONNX_NONE, IR_MAX_SYMBOLIC = 4096 };
 
 typedef enum ir_kind {
     IR_UNSET,
-    IR_INPUT, /* given by the caller at each run */
-    IR_CONST, /* `data` holds it                 */
-    IR_TEMP,  /* computed by `producer`          */
-    IR_LATER  /* computed by a later segment     */
+    IR_INPUT,   /* given by the caller at each run */
+    IR_CONST,   /* `data` holds it                 */
+    IR_TEMP,    /* computed by `producer`          */
+    IR_LATER,   /* computed by a later segment     */
+    IR_SEQUENCE /* `items` are its tensors         */
 } ir_kind;
 
 typedef struct ir_value {
@@ -37,10 +38,13 @@ typedef struct ir_value {
     const void *data;     /* of a constant                                                   */
     const expr *symbolic; /* elements of a small integer or boolean tensor, where followed */
     uint64_t symbolic_count;
-    uint32_t producer; /* node index, of IR_TEMP */
-    uint32_t alias;    /* this value is another one, IR_NONE if not */
-    bool derived;      /* a constant computed here, not one of the file's */
-    bool learned;      /* a constant of this run only: an earlier segment's result, or from one */
+    const uint32_t *items; /* of a sequence: values */
+    uint32_t item_count;
+    const onnx_node *maker; /* of a sequence         */
+    uint32_t producer;      /* node index, of IR_TEMP */
+    uint32_t alias;         /* this value is another one, IR_NONE if not */
+    bool derived;           /* a constant computed here, not one of the file's */
+    bool learned; /* a constant of this run only: an earlier segment's result, or from one */
 } ir_value;
 
 typedef struct ir_node {

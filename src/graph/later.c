@@ -44,7 +44,7 @@ void ir_each_read(const onnx_node *n, ir_visit visit, void *arg)
    What a subgraph defines inside itself is unset here. */
 static bool is_fleeting(const ir_graph *g, uint32_t value)
 {
-    if (g->known != NULL && g->known[value].state == IR_KNOWN)
+    if (value >= g->model->value_count || (g->known != NULL && g->known[value].state == IR_KNOWN))
         return false;
     const ir_value *v = &g->values[ir_follow(g, value)];
     return v->kind == IR_TEMP || (v->kind == IR_CONST && v->producer != IR_NONE) ||
@@ -73,12 +73,22 @@ bool ir_loop_ready(const ir_graph *g, const onnx_node *n)
 typedef struct collection {
     ir_graph *g;
     bool *taken;
+    uint32_t depth;
 } collection;
+
+enum { MAX_SEQUENCE_DEPTH = 1024 };
 
 static void collect(void *arg, uint32_t value)
 {
     collection *c = arg;
-    if (c->taken[value] || !is_fleeting(c->g, value))
+    const ir_value *v = &c->g->values[ir_follow(c->g, value)];
+    if (v->kind == IR_SEQUENCE) { /* it is made again, from what it was made of */
+        if (c->depth++ < MAX_SEQUENCE_DEPTH)
+            ir_each_read(v->maker, collect, arg);
+        c->depth--;
+        return;
+    }
+    if (value >= c->g->model->value_count || c->taken[value] || !is_fleeting(c->g, value))
         return;
     c->taken[value] = true;
     c->g->output_names[c->g->output_count++] = value;
@@ -97,7 +107,7 @@ brink_status ir_find_outputs(ir_graph *g)
         g->output_count = graph->output_count;
         memcpy(g->output_names, graph->outputs, graph->output_count * sizeof *g->output_names);
     } else {
-        collection c = {g, ARENA_ARRAY(&g->memory, bool, g->model->value_count)};
+        collection c = {g, ARENA_ARRAY(&g->memory, bool, g->model->value_count), 0};
         if (c.taken == NULL)
             return BRINK_OUT_OF_MEMORY;
         for (uint32_t i = 0; i < g->later_count; i++)
@@ -107,6 +117,9 @@ brink_status ir_find_outputs(ir_graph *g)
     }
     for (uint32_t i = 0; i < g->output_count; i++) {
         g->outputs[i] = ir_follow(g, g->output_names[i]);
+        if (g->values[g->outputs[i]].kind == IR_SEQUENCE)
+            return core_fail(g->context, BRINK_UNSUPPORTED, "%s: output %s is a sequence",
+                             g->model->file, g->values[g->output_names[i]].name);
         if (g->values[g->outputs[i]].kind == IR_UNSET)
             return core_fail(g->context, BRINK_BAD_INPUT, "%s: output %s has no value",
                              g->model->file, g->values[g->output_names[i]].name);

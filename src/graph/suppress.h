@@ -5,8 +5,8 @@
 #include "core/context.h"
 
 typedef struct suppression {
-    const float *boxes;  /* [batches, count, 4]       */
-    const float *scores; /* [batches, classes, count] */
+    const float *boxes;                     /* [batches, count, 4]       */
+    const float *scores;                    /* [batches, classes, count] */
     int64_t batches, classes, count, limit; /* limit: boxes a class and batch */
     float overlap, score;                   /* boxes below `score` never count */
     bool by_score, centered;                /* centered: [x, y, width, height] */

@@ -16,7 +16,7 @@ const op_row op_table[OP_COUNT] = {
 #define OP(domain, name, since, rule, kernel, gpu, flags)                                          \
     {DOMAIN_##domain, #name,                                                                       \
      since,           OP_##domain##_##name##_##since,                                              \
-     flags,           HAS(kernel) || ((flags) & (OP_VIEW | OP_CONTROL)) != 0,                      \
+     flags,           HAS(kernel) || ((flags) & (OP_VIEW | OP_CONTROL | OP_SEQUENCE)) != 0,        \
      HAS(gpu)},
 #include "onnx/ops.def"
 #undef OP

@@ -167,4 +167,28 @@ GRAPHS = {
         leaky <alpha> (p) => (q) {
             q = LeakyRelu <alpha : float = @alpha> (p)
         }""", [[f32(8)]]),
+
+    # Sequences: split, changed, joined, on both sides of a segment's end.
+    "sequences": (HEAD + """
+        g (float[N, 4] x, int64 k) => (float[A, 4] y, float[N, 2, 2] z, int64 length) {
+            two = Constant <value = int64 {2}> ()
+            pairs = SplitToSequence <axis = 1> (x, two)
+            z = ConcatFromSequence <axis = 1, new_axis = 1> (pairs)
+            rows = SplitToSequence <axis = 0, keepdims = 0> (x)
+            zero = Constant <value = int64 {0}> ()
+            first = SequenceAt (rows, zero)
+            picked = SequenceAt (rows, k)
+            fz = Constant <value = float {0}> ()
+            above = Greater (first, fz)
+            where = NonZero (above)
+            flat = Squeeze (where)
+            count = Size (where)
+            last = Constant <value = int64 {-1}> ()
+            shorter = SequenceErase (rows, last)
+            longer = SequenceInsert (shorter, picked, zero)
+            again = SequenceInsert (longer, first)
+            y = ConcatFromSequence <axis = 0, new_axis = 1> (again)
+            n = SequenceLength (again)
+            length = Add (n, count)
+        }""", [[f32(3, 4), i64(1).reshape(())], [f32(5, 4), i64(-2).reshape(())]]),
 }
