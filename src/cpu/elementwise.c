@@ -210,9 +210,18 @@ brink_status cpu_mod(const kernel_args *a)
     return divide(a, onnx_int(a->node, ATTR_fmod, 0) != 0 ? fmod_row(type) : mod_row(type));
 }
 
+/* Before opset 7 a slope for each channel stands at axis 1. */
 brink_status cpu_prelu(const kernel_args *a)
 {
-    return binary(a, prelu_row(a->out[0]->type));
+    const tensor *x = a->in[0];
+    tensor slope = *a->in[1];
+    if (slope.type != x->type || prelu_row(x->type) == NULL)
+        return kernel_bad_type(a, slope.type);
+    if (a->node->opset < 7 && slope.rank == 1 && slope.dims[0] != 1)
+        while (slope.rank + 1 < x->rank)
+            slope.dims[slope.rank++] = 1;
+    binary_run(a, prelu_row(x->type), a->out[0], x, &slope);
+    return BRINK_OK;
 }
 
 /* out = in[0]; out = row(out, in[i]) for the rest. */

@@ -1,4 +1,4 @@
-/* move.c — Transpose, Concat, Split, Slice, Pad: strided copies.
+/* move.c — Transpose, Concat, Split, Slice, Pad, CenterCropPad: strided copies.
 
    Source: ONNX. Bound by memory. Each is one or several nd_copy with the right strides; elements of
    any type move by size. */
@@ -274,5 +274,23 @@ brink_status cpu_pad(const kernel_args *a)
         return kernel_fail(a, BRINK_BAD_INPUT, "mode %s of an empty input", name);
     int64_t columns = out->dims[out->rank - 1];
     thread_for(a->context->pool, tensor_count(out) / columns, grain_for(columns), pad_range, &job);
+    return BRINK_OK;
+}
+
+/* Half of what is too much or missing on each side, rounded down in front. */
+brink_status cpu_center_crop_pad(const kernel_args *a)
+{
+    const tensor *x = a->in[0];
+    tensor *out = a->out[0];
+    int64_t before[BRINK_MAX_RANK];
+    pad_job job = {.x = x, .out = out, .before = before, .size = element_bytes(x->type)};
+    uint64_t zero = 0;
+    if (job.size == 0)
+        return kernel_bad_type(a, x->type);
+    for (uint32_t i = 0; i < x->rank; i++)
+        before[i] = (out->dims[i] - x->dims[i]) / 2;
+    dense_strides(x->rank, x->dims, job.dense);
+    if (tensor_count(out) > 0)
+        pad_constant(a, &job, &zero);
     return BRINK_OK;
 }

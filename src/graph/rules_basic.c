@@ -25,6 +25,22 @@ brink_status infer_broadcast(rule_args *r)
     return rule_broadcast(r, a, b, &r->out[0]);
 }
 
+/* The slope broadcasts to the input; before opset 7, one a channel stands at axis 1. */
+brink_status infer_prelu(rule_args *r)
+{
+    const ir_value *x, *slope;
+    TRY(rule_need(r, 0, &x));
+    TRY(rule_need(r, 1, &slope));
+    ir_value s = *slope;
+    int64_t n;
+    if (r->node->opset < 7 && s.rank == 1 && !(expr_known(r->t, s.dims[0], &n) && n == 1))
+        while (s.rank + 1 < x->rank)
+            s.dims[s.rank++] = expr_const(r->t, 1);
+    r->out[0].type = x->type;
+    TRY(rule_broadcast(r, x, &s, &r->out[0]));
+    return BRINK_OK;
+}
+
 brink_status infer_variadic(rule_args *r)
 {
     const ir_value *v;

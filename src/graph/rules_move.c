@@ -1,4 +1,5 @@
 /* rules_move.c — shapes of the operators that move elements or describe shapes. */
+#include "core/half.h"
 #include "graph/rules.h"
 
 #include <string.h>
@@ -253,12 +254,15 @@ brink_status infer_range(rule_args *r)
     const ir_value *start;
     TRY(rule_need(r, 0, &start));
     brink_type type = start->type;
-    if (type == BRINK_F32 || type == BRINK_F64) {
+    if (type == BRINK_F32 || type == BRINK_F64 || is_half(type)) {
         double v[3];
         for (uint32_t i = 0; i < 3; i++) {
             const void *data;
             TRY(rule_data(r, i, &data));
-            v[i] = type == BRINK_F32 ? (double)*(const float *)data : *(const double *)data;
+            v[i] = type == BRINK_F32   ? (double)*(const float *)data
+                   : type == BRINK_F64 ? *(const double *)data
+                   : type == BRINK_F16 ? half_to_float(*(const uint16_t *)data)
+                                       : bfloat_to_float(*(const uint16_t *)data);
         }
         double n = v[2] != 0 ? (v[1] - v[0]) / v[2] : -1;
         if (!(n < 1e15) || v[2] == 0)

@@ -600,8 +600,7 @@ def selection():
         for t in (np.float32, np.int64):
             case("OneHot", [ints(np.int64, 3, 4, low=-9, high=8), np.array(7, np.int64),
                             of(t, 2)], axis=axis)
-    case("OneHot", [f32(5).round(), np.array(3, np.float32), of(np.int32, 2)],
-         expected=None)
+    case("OneHot", [f32(5).round(), np.array(3, np.float32), of(np.int32, 2)])
     for k in (0, 1, -2, 9, -9):
         case("EyeLike", [f32(4, 6)], k=k)
     for t in (TensorProto.INT64, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BOOL):
@@ -626,9 +625,50 @@ def selection():
          opset=24, axis=1)
 
 
+def arrangement():
+    for equation, *dims in (("ij,jk->ik", (4, 5), (5, 6)), ("ij,jk", (4, 5), (5, 6)),
+                            ("bhqd,bhkd->bhqk", (2, 3, 9, 8), (2, 3, 17, 8)),
+                            ("bhqk,bhkd->bqhd", (2, 3, 9, 17), (2, 3, 17, 8)),
+                            ("...ij,...jk->...ik", (2, 1, 4, 5), (3, 5, 6)), ("ii->i", (5, 5)),
+                            ("...ii->...i", (2, 5, 5)), ("ii", (4, 4)), ("ij->ji", (3, 4)),
+                            ("ijk->j", (3, 4, 5)), ("i,j->ij", (4,), (5,)), ("i,i", (6,), (6,)),
+                            ("ij,ij->", (3, 4), (3, 4)), ("ij,kj->", (3, 4), (5, 4)),
+                            ("bn,anm,bm->ba", (2, 5), (3, 5, 7), (2, 7)), (" a b , b -> a ", (3, 4), (4,)),
+                            ("b...,b...->...b", (2, 3, 4), (2, 1, 4)), ("ij,jk->ik", (0, 5), (5, 6)),
+                            ("ij,jk->ik", (4, 0), (0, 6)), ("iij,jk->ik", (4, 4, 5), (5, 3)),
+                            ("bca,bcd->dab", (70, 3, 20), (70, 3, 33)), ("BaA->aAB", (2, 3, 4))):
+        for t in (np.float32, np.float64, np.int32):
+            operands = [of(t, *d) for d in dims]
+            case("Einsum", operands, equation=equation,
+                 expected=[np.asarray(np.einsum(equation, *operands), t)])
+    for t in (np.float32, np.float64):
+        for shape in ((1, 1), (2, 2), (3, 4, 4), (2, 2, 7, 7), (0, 3, 3)):
+            case("Det", [of(t, *shape)], rtol=1e-4)
+    case("Det", [np.array([[0, 1], [1, 0]], np.float32)])
+    case("Det", [np.ones((3, 3), np.float32)])
+    for t in (np.float32, np.int64, np.uint8):
+        for mode in ("DCR", "CRD"):
+            case("DepthToSpace", [of(t, 2, 12, 3, 5)], blocksize=2, mode=mode)
+        case("SpaceToDepth", [of(t, 2, 3, 4, 6)], blocksize=2)
+    case("SpaceToDepth", [f32(2, 3, 4, 6)], opset=28, blocksize=2, mode="CRD")
+    for shape, target in (((4, 7), (9, 3)), ((5, 5), (2, 8)), ((6, 3), (6, 0)), ((0, 3), (2, 4))):
+        case("CenterCropPad", [f32(*shape), i64(*target)], opset=18)
+    case("CenterCropPad", [of(np.int32, 3, 8, 5), i64(5, 6)], opset=18, axes=[-2, 2])
+    case("Col2Im", [f32(1, 5, 5), i64(5, 5), i64(1, 5)], opset=18)
+    case("Col2Im", [f32(2, 18, 16), i64(5, 5), i64(3, 3)], opset=18, pads=[1, 1, 0, 0], strides=[1, 1])
+    case("Col2Im", [f32(2, 12, 4), i64(6, 6), i64(2, 2)], opset=18, dilations=[2, 3], strides=[2, 2])
+    case("Col2Im", [f32(2, 10, 12), i64(3, 4, 5), i64(1, 1, 5)], opset=18)
+    case("Range", [np.array(1, np.float16), np.array(5, np.float16), np.array(2, np.float16)],
+         expected=[np.array([1, 3], np.float16)])
+    x, slope = f32(2, 3, 4), f32(3)
+    case("PRelu", [x, slope], opset=6, expected=[np.where(x < 0, x * slope[:, None], x)])
+
+
 for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
              attention, recurrent, more_elementwise, more_unary, more_reductions,
              selection):
+             attention, lstm, more_elementwise, more_unary, more_reductions,
+             selection, arrangement):
     make()
 
 import cases_image  # noqa: E402, F401
