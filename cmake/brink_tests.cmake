@@ -55,6 +55,12 @@ if(BRINK_FUZZ)
         cmake_path(GET file STEM name)
         add_executable(fuzz_${name} ${file})
         target_link_libraries(fuzz_${name} PRIVATE brink_test_support)
+        if(name STREQUAL "npy") # the command's own reader
+            set(files npy tensors files output cli)
+            list(TRANSFORM files PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/cli/)
+            list(TRANSFORM files APPEND .c)
+            target_sources(fuzz_npy PRIVATE ${files})
+        endif()
         target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
         set_target_properties(fuzz_${name} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)

@@ -1,6 +1,8 @@
 /* arena.c — blocks of growing size, chained; the newest serves. */
 #include "core/arena.h"
 
+#include "core/sanitize.h"
+
 #include <string.h>
 
 struct arena_block {
@@ -31,6 +33,7 @@ void *arena_alloc(arena *a, uint64_t size)
     if (!core_add(size, 15, &rounded))
         rounded = UINT64_MAX - 64;
     rounded &= ~(uint64_t)15;
+    rounded += CORE_RED_ZONE;
     if (a->blocks == NULL || (uint64_t)(a->end - a->next) < rounded) {
         uint64_t block = a->blocks ? a->blocks->size * 2 : FIRST_BLOCK;
         if (block > LARGEST_STEP)
@@ -45,10 +48,12 @@ void *arena_alloc(arena *a, uint64_t size)
         a->blocks = b;
         a->next = (char *)b + HEADER;
         a->end = a->next + block;
+        core_poison(a->next, block);
     }
     void *data = a->next;
     a->next += rounded;
-    memset(data, 0, (size_t)rounded);
+    core_unpoison(data, size);
+    memset(data, 0, (size_t)size);
     return data;
 }
 

@@ -1,6 +1,7 @@
 /* context.c — errors, counted memory and the clock. */
 #include "core/context.h"
 
+#include "core/sanitize.h"
 #include "core/threads.h"
 
 #include <stdio.h>
@@ -10,11 +11,15 @@
 
 enum { ALIGNMENT = 64 };
 
-/* Sits in the 64 bytes before each block. */
+/* Opens the 64 bytes before each block. */
 typedef struct header {
-    void *base;
     uint64_t size;
 } header;
+
+static header *header_of(void *data)
+{
+    return (header *)((char *)data - ALIGNMENT);
+}
 
 brink_status core_fail(brink_context *context, brink_status status, const char *format, ...)
 {
@@ -40,7 +45,7 @@ void *core_alloc(brink_context *context, uint64_t size)
     uint64_t total;
     if (context->fail_allocation != 0 && --context->fail_allocation == 0)
         goto no_room;
-    if (!core_add(size, 2 * ALIGNMENT, &total) || total > SIZE_MAX / 2)
+    if (!core_add(size, ALIGNMENT, &total) || total > SIZE_MAX / 2)
         goto no_room;
     if (context->desc.memory_budget != 0 &&
         (size > context->desc.memory_budget ||
@@ -51,14 +56,11 @@ void *core_alloc(brink_context *context, uint64_t size)
                   (unsigned long long)context->desc.memory_budget);
         return NULL;
     }
-    char *base = malloc((size_t)total);
-    if (base == NULL)
+    void *base; /* the block ends where the allocation does, so that sanitizers see overruns */
+    if (posix_memalign(&base, ALIGNMENT, (size_t)total) != 0)
         goto no_room;
-    char *data =
-        (char *)(((uintptr_t)base + sizeof(header) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
-    header *h = (header *)(data - sizeof(header));
-    h->base = base;
-    h->size = size;
+    char *data = (char *)base + ALIGNMENT;
+    header_of(data)->size = size;
     context->memory.live += size;
     if (context->memory.live > context->memory.peak)
         context->memory.peak = context->memory.live;
@@ -84,7 +86,7 @@ void *core_realloc(brink_context *context, void *data, uint64_t size)
 {
     void *bigger = core_alloc(context, size);
     if (bigger != NULL && data != NULL) {
-        uint64_t old = ((header *)((char *)data - sizeof(header)))->size;
+        uint64_t old = header_of(data)->size;
         memcpy(bigger, data, (size_t)(old < size ? old : size));
         core_free(context, data);
     }
@@ -95,9 +97,10 @@ void core_free(brink_context *context, void *data)
 {
     if (data == NULL)
         return;
-    header *h = (header *)((char *)data - sizeof(header));
+    header *h = header_of(data);
     context->memory.live -= h->size;
-    free(h->base);
+    core_unpoison(data, h->size);
+    free(h);
 }
 
 uint64_t core_now(void)

@@ -9,6 +9,7 @@
 #include "graph/ir.h"
 
 #include "core/half.h"
+#include "core/sanitize.h"
 #include "graph/rules.h"
 #include "graph/sequence.h"
 
@@ -30,7 +31,7 @@ const rule_fn rule_table[OP_COUNT] = {
 
 void *kernel_scratch(const kernel_args *a, uint64_t size)
 {
-    if (size > a->scratch->size) {
+    if (a->scratch->data == NULL || size > a->scratch->size) {
         core_free(a->context, a->scratch->data);
         *a->scratch = (scratch){0};
         a->scratch->data = core_alloc(a->context, size);
@@ -38,6 +39,8 @@ void *kernel_scratch(const kernel_args *a, uint64_t size)
             return NULL;
         a->scratch->size = size;
     }
+    core_poison(a->scratch->data, a->scratch->size);
+    core_unpoison(a->scratch->data, size);
     return a->scratch->data;
 }
 

@@ -2,6 +2,7 @@
 #include "plan/plan.h"
 
 #include "core/half.h"
+#include "core/sanitize.h"
 
 #include <string.h>
 
@@ -63,6 +64,27 @@ brink_status execution_start(execution *e, plan *p, workspace *w, const int64_t 
     return BRINK_OK;
 }
 
+/* What a step may touch of the workspace: its own inputs and outputs. */
+static void open_tensor(const plan *p, const tensor *t)
+{
+    const plan_tensor *own = (const plan_tensor *)t;
+    if (t != NULL && p->tensors[own->root].place == PLAN_ARENA)
+        core_unpoison(t->data, own->bytes);
+}
+
+static brink_status call(const execution *e, const plan_step *s)
+{
+    const kernel_args *a = &s->args;
+    core_poison(e->w->data, e->w->size);
+    for (uint32_t i = 0; i < a->in_count; i++)
+        open_tensor(e->p, a->in[i]);
+    for (uint32_t i = 0; i < a->out_count; i++)
+        open_tensor(e->p, a->out[i]);
+    brink_status status = s->kernel(a);
+    core_unpoison(e->w->data, e->w->size);
+    return status;
+}
+
 /* Rounds to the half-precision type; what is too large for it stays, rather than become infinite. */
 static void round_outputs(const plan_step *s)
 {
@@ -86,7 +108,7 @@ brink_status execution_advance(execution *e, uint64_t deadline)
         plan_step *s = &p->steps[e->next];
         s->args.scratch = &e->w->scratch;
         uint64_t start = e->times != NULL ? core_now() : 0;
-        TRY(s->kernel(&s->args));
+        TRY(call(e, s));
         if (s->round != BRINK_UNDEFINED)
             round_outputs(s);
         if (e->times != NULL)
