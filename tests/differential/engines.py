@@ -1,0 +1,227 @@
+"""The engines a case is run in: brink (in this process, through the C API), onnxruntime without its
+optimisations, and onnx's reference evaluator.
+
+brink is linked from the build's libbrink.a into build/differential/libbrink.so, so that a case costs
+no process. Each answers a list of arrays or raises Refused.
+"""
+
+import ctypes
+import os
+import subprocess
+import warnings
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import onnxruntime
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ARCHIVE = Path(os.environ.get("BRINK_ARCHIVE", ROOT / "build/release/libbrink.a"))
+SHARED = ROOT / "build/differential/libbrink.so"
+PENDING, UNSUPPORTED = 1, 4
+
+
+class Refused(Exception):
+    """An engine that does not run a case; its text says why."""
+
+    def __init__(self, text, status=0):
+        super().__init__(text)
+        self.status = status
+
+
+CODES = {np.dtype(d): int(helper.np_dtype_to_tensor_dtype(np.dtype(d))) for d in
+         (np.float32, np.uint8, np.int8, np.uint16, np.int16, np.int32, np.int64, bool, np.float16,
+          np.float64, np.uint32, np.uint64, ml_dtypes.bfloat16, ml_dtypes.int4, ml_dtypes.uint4)}
+DTYPES = {code: dtype for dtype, code in CODES.items()}
+NIBBLES = (np.dtype(ml_dtypes.int4), np.dtype(ml_dtypes.uint4))
+
+
+def packed(array):
+    """The bytes of an array as brink and onnxruntime hold them: 4-bit values two a byte."""
+    if array.dtype not in NIBBLES:
+        return np.ascontiguousarray(array)
+    codes = array.reshape(-1).view(np.uint8) & 15
+    codes = np.append(codes, np.zeros(codes.size % 2, np.uint8))
+    return codes[0::2] | codes[1::2] << 4
+
+
+def unpacked(data, dtype, shape):
+    """The array of `shape` in bytes that an engine lent."""
+    count = int(np.prod(shape, dtype=np.int64))
+    if dtype not in NIBBLES:
+        return np.frombuffer(data, dtype, count).reshape(shape).copy()
+    both = np.frombuffer(data, np.uint8, (count + 1) // 2)
+    codes = np.stack([both & 15, both >> 4], 1).reshape(-1)[:count]
+    if dtype == np.dtype(ml_dtypes.int4):
+        codes = (codes.astype(np.int8) ^ 8) - 8
+    return codes.astype(dtype).reshape(shape)
+
+
+# ── brink ──────────────────────────────────────────────────────────────────────────────────────
+
+class Tensor(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("type", ctypes.c_int), ("rank", ctypes.c_uint32),
+                ("shape", ctypes.c_int64 * 8), ("data", ctypes.c_void_p),
+                ("bytes", ctypes.c_uint64)]
+
+
+class ContextDesc(ctypes.Structure):
+    _fields_ = [("threads", ctypes.c_uint32), ("memory_budget", ctypes.c_uint64),
+                ("log", ctypes.c_void_p), ("user", ctypes.c_void_p)]
+
+
+class ModelDesc(ctypes.Structure):
+    _fields_ = [("graph", ctypes.c_char_p), ("graph_only", ctypes.c_bool),
+                ("no_weights", ctypes.c_bool), ("exact", ctypes.c_bool)]
+
+
+class RunDesc(ctypes.Structure):
+    _fields_ = [("inputs", ctypes.POINTER(Tensor)), ("input_count", ctypes.c_uint32),
+                ("profile", ctypes.c_bool)]
+
+
+def link():
+    """Makes the shared library when the archive is newer."""
+    if SHARED.exists() and SHARED.stat().st_mtime > ARCHIVE.stat().st_mtime:
+        return
+    SHARED.parent.mkdir(parents=True, exist_ok=True)
+    part = SHARED.with_suffix(f".{os.getpid()}")
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-o", part, "-Wl,--whole-archive",
+                    ARCHIVE, "-Wl,--no-whole-archive", "-lpthread", "-lm"], check=True)
+    part.rename(SHARED)
+
+
+class Brink:
+    """A context; `threads` of them compute."""
+
+    def __init__(self, threads=1):
+        self.library = library = ctypes.CDLL(str(SHARED))
+        library.brink_alloc.restype = ctypes.c_void_p
+        library.brink_error.restype = ctypes.c_char_p
+        self.context = ctypes.c_void_p()
+        desc = ContextDesc(threads=threads, memory_budget=1 << 31)
+        if library.brink_context_create(ctypes.byref(desc), ctypes.byref(self.context)):
+            raise MemoryError("brink_context_create")
+
+    def wait(self, task):
+        while True:
+            status = self.library.brink_task_advance(task, ctypes.c_uint64(1 << 40))
+            if status != PENDING:
+                break
+        self.must(status)
+
+    def must(self, status):
+        if status:
+            raise Refused(self.library.brink_error(self.context).decode(errors="replace"), status)
+
+    def load(self, data):
+        library, task = self.library, ctypes.c_void_p()
+        desc = ModelDesc(graph_only=True, exact=True)
+        self.must(library.brink_model_load_begin(self.context, ctypes.byref(desc),
+                                                 ctypes.byref(task)))
+        try:
+            place = library.brink_alloc(self.context, ctypes.c_uint64(max(len(data), 1)))
+            ctypes.memmove(place, data, len(data))
+            library.brink_task_advance(task, ctypes.c_uint64(0))
+            self.must(library.brink_task_supply(task, ctypes.c_void_p(place),
+                                                ctypes.c_uint64(len(data)), None, None))
+            self.wait(task)
+            model = ctypes.c_void_p()
+            self.must(library.brink_model_take(task, ctypes.byref(model)))
+            return model
+        finally:
+            library.brink_task_destroy(task)
+
+    def run(self, data, feeds):
+        """The outputs of a serialized model on arrays by input name."""
+        library, model = self.library, self.load(data)
+        try:
+            held = [packed(array) for array in feeds.values()]
+            tensors = (Tensor * max(len(feeds), 1))()
+            for tensor, (name, array), own in zip(tensors, feeds.items(), held):
+                tensor.name, tensor.type, tensor.rank = name.encode(), CODES[array.dtype], array.ndim
+                tensor.shape[:array.ndim] = array.shape
+                tensor.data, tensor.bytes = own.ctypes.data, own.nbytes
+            task = ctypes.c_void_p()
+            desc = RunDesc(tensors, len(feeds), False)
+            self.must(library.brink_run_begin(model, ctypes.byref(desc), ctypes.byref(task)))
+            try:
+                self.wait(task)
+                return [self.output(task, i) for i in range(library.brink_model_output_count(model))]
+            finally:
+                library.brink_task_destroy(task)
+        finally:
+            library.brink_model_destroy(model)
+
+    def output(self, task, index):
+        tensor = Tensor()
+        self.must(self.library.brink_run_output(task, index, ctypes.byref(tensor)))
+        data = ctypes.string_at(tensor.data, tensor.bytes) if tensor.bytes else b""
+        return unpacked(data, DTYPES[tensor.type], tuple(tensor.shape[:tensor.rank]))
+
+
+# ── onnxruntime and the reference evaluator ────────────────────────────────────────────────────
+
+def options():
+    o = onnxruntime.SessionOptions()
+    o.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    o.log_severity_level = 4
+    o.intra_op_num_threads = o.inter_op_num_threads = 1
+    return o
+
+
+ODD = (np.dtype(ml_dtypes.bfloat16), *NIBBLES)  # types that numpy lacks go by their bytes
+
+
+def ort_value(array):
+    if array.dtype == np.dtype(ml_dtypes.bfloat16):
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(
+            np.ascontiguousarray(array).view(np.uint16), CODES[array.dtype])
+    return onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+
+
+ORT_TYPES = {"tensor(bfloat16)": np.dtype(ml_dtypes.bfloat16),
+             "tensor(int4)": np.dtype(ml_dtypes.int4), "tensor(uint4)": np.dtype(ml_dtypes.uint4)}
+
+
+def ort_array(value):
+    dtype = ORT_TYPES.get(value.data_type())
+    if dtype is None:
+        return np.asarray(value.numpy())
+    shape = tuple(value.shape())
+    count = int(np.prod(shape, dtype=np.int64))
+    size = (count + 1) // 2 if dtype in NIBBLES else count * dtype.itemsize
+    return unpacked(ctypes.string_at(value.data_ptr(), size) if size else b"", dtype, shape)
+
+
+def run_ort(data, feeds):
+    try:
+        session = onnxruntime.InferenceSession(data, options(),
+                                               providers=["CPUExecutionProvider"])
+        odd = any(a.dtype in ODD for a in feeds.values()) or \
+            any(o.type in ORT_TYPES for o in session.get_outputs())
+        if any(a.dtype in NIBBLES for a in feeds.values()):
+            raise Refused("onnxruntime takes no 4-bit inputs from Python")
+        if not odd:
+            return [np.asarray(y) for y in session.run(None, feeds)]
+        values = session.run_with_ort_values(None, {k: ort_value(v) for k, v in feeds.items()})
+        return [ort_array(v) for v in values]
+    except Refused:
+        raise
+    except Exception as e:      # onnxruntime's exceptions share no base class
+        raise Refused(" ".join(str(e).split())[:300]) from None
+
+
+def run_reference(model, feeds):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ys = [np.asarray(y) for y in ReferenceEvaluator(model).run(None, feeds)]
+        except Exception as e:  # whatever Python raises in an operator's class
+            raise Refused(f"{type(e).__name__}: " + " ".join(str(e).split())[:300]) from None
+    for y in ys:
+        if y.dtype not in CODES:
+            raise Refused(f"the reference answers {y.dtype}")
+    return ys
