@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 status=0
-tests/conformance/run "$@" || status=1
 .venv/bin/python tests/conformance/onnx_cases.py --write-page || status=1
+tests/conformance/run "$@" || status=1
 tests/real/run --get || status=1
 exit $status

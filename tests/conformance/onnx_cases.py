@@ -3,7 +3,7 @@
 
     onnx_cases.py [--kind KIND...] [--only PART...] [--write-page]
 
-Node cases on plain tensors of the default domain, and the simple, pytorch-converted and
+Node cases on plain tensors of the default domain, and the simple, light, pytorch-converted and
 pytorch-operator cases, are written below build/onnx-cases in the ONNX backend-test layout and run
 with the tolerances they are judged by, rtol 1e-3 and atol 1e-5. Prints what passed and every failure
 with its reason; --write-page rewrites docs/conformance.md. Exit status 1 when fewer node cases pass
@@ -83,11 +83,33 @@ def write_packaged(kind):
     (place / "complete").write_text("")
 
 
+def write_light():
+    """Well-known image networks without their weights; the inputs are those of onnx's own runner."""
+    import onnx
+    from onnx import numpy_helper
+    from onnx.backend.test.runner import Runner
+    place = PLACE / "light"
+    shutil.rmtree(place, ignore_errors=True)
+    for path in sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx")):
+        folder = place / path.stem.removeprefix("light_")
+        data = folder / "test_data_set_0"
+        data.mkdir(parents=True)
+        shutil.copy(path, folder / "model.onnx")
+        graph = onnx.load(path).graph
+        held = {i.name for i in graph.initializer}
+        for i, value in enumerate(v for v in graph.input if v.name not in held):
+            array = Runner.generate_dummy_data(value, seed=0, name=folder.name, random=False)
+            (data / f"input_{i}.pb").write_bytes(
+                numpy_helper.from_array(array, value.name).SerializeToString())
+        shutil.copy(path.with_name(path.stem + "_output_0.pb"), data / "output_0.pb")
+    (place / "complete").write_text("")
+
+
 def check(kind, only):
     if not (PLACE / kind / "complete").exists():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            write_nodes() if kind == "node" else write_packaged(kind)
+            {"node": write_nodes, "light": write_light}.get(kind, lambda: write_packaged(kind))()
     names = [p.name for p in sorted((PLACE / kind).iterdir()) if p.is_dir()]
     if only:
         names = [n for n in names if any(o in n for o in only)]
