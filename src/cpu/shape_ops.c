@@ -26,6 +26,12 @@ brink_status cpu_size(const kernel_args *a)
     return BRINK_OK;
 }
 
+brink_status cpu_optional_has_element(const kernel_args *a)
+{
+    *(uint8_t *)a->out[0]->data = kernel_in(a, 0) != NULL;
+    return BRINK_OK;
+}
+
 /* Fills `out` with one element. */
 static void fill(const kernel_args *a, tensor *out, const void *value)
 {

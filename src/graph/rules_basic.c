@@ -90,13 +90,6 @@ brink_status infer_view_shape(rule_args *r)
     return infer_same(r);
 }
 
-brink_status infer_dropout(rule_args *r)
-{
-    if (r->out_count > 1 && r->node->outputs[1] != ONNX_NONE)
-        return rule_unsupported(r, "the mask output is not supported");
-    return infer_same(r);
-}
-
 brink_status infer_is_nan(rule_args *r)
 {
     TRY(infer_same(r));

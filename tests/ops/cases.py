@@ -664,11 +664,66 @@ def arrangement():
     case("PRelu", [x, slope], opset=6, expected=[np.where(x < 0, x * slope[:, None], x)])
 
 
+def losses():
+    for reduction, weighted, ignored in itertools.product(("none", "mean", "sum"), (0, 1), (0, 1)):
+        for shape in ((5, 3), (2, 4, 6), (2, 3, 4, 5)):
+            for t in (np.float32, np.float64):
+                labels = ints(np.int64, shape[0], *shape[2:], low=0, high=shape[1] - 1)
+                extra = {}
+                if ignored:
+                    labels.flat[::3] = -7
+                    extra["ignore_index"] = -7
+                inputs = [of(t, *shape), labels] + [np.abs(of(t, shape[1])) + 0.1] * weighted
+                case("NegativeLogLikelihoodLoss", inputs, reduction=reduction, **extra)
+                case("SoftmaxCrossEntropyLoss", inputs, reduction=reduction, outputs=2, **extra)
+    case("SoftmaxCrossEntropyLoss", [f32(4, 9), ints(np.int32, 4, low=0, high=8)])
+
+
+def random_numbers():
+    one = TensorProto.FLOAT
+    draw = np.random.RandomState
+    case("RandomUniform", [], shape=[3, 700], seed=5.0, low=-1.0, high=3.0, dtype=one,
+         expected=[draw(5).rand(3, 700).astype(np.float32) * np.float32(4) - np.float32(1)])
+    case("RandomNormal", [], shape=[501], seed=9.0, mean=2.0, scale=0.5, dtype=TensorProto.DOUBLE,
+         expected=[draw(9).randn(501) * 0.5 + 2])
+    case("RandomNormalLike", [of(np.int32, 4, 5)], seed=1.0, dtype=one,
+         expected=[draw(1).randn(4, 5).astype(np.float32)])
+    case("RandomUniformLike", [f32(4, 5)], seed=1.0, expected=[draw(1).rand(4, 5).astype(np.float32)])
+    p = rng.random(300).astype(np.float32)
+    case("Bernoulli", [p], seed=3.0, dtype=TensorProto.INT64, expected=[draw(3).binomial(1, p)])
+    case("Bernoulli", [np.array([0, 1], np.float32)], expected=[np.array([0, 1], np.float32)])
+    sure = np.log(np.array([[0, 1, 0], [1e-9, 0, 1]], np.float32) + np.float32(1e-30))
+    case("Multinomial", [sure], sample_size=4, dtype=TensorProto.INT64,
+         expected=[np.array([[1] * 4, [2] * 4])])
+    x = f32(6, 7)
+    keep = draw(2).uniform(0, 1, (6, 7)) >= 0.25
+    case("Dropout", [x, np.array(0.25, np.float32), np.array(True)], outputs=2, seed=2,
+         expected=[x * keep / np.float32(0.75), keep])
+    case("Dropout", [x, np.array(0.25, np.float32), np.array(False)], outputs=2)
+    case("Dropout", [x, np.array(0, np.float32), np.array(True)], outputs=2)
+    case("Dropout", [x], opset=7, outputs=2, expected=[x, np.ones_like(x)])
+    for op in ("OptionalHasElement", "OptionalGetElement"):
+        case(op, [x], opset=18, expected=[np.array(True) if op[8] == "H" else x])
+
+
+def tf_idf():
+    pools = [2, 3, 5, 4, 5, 6, 7, 8, 6, 7, 5, 6, 7]
+    common = dict(ngram_counts=[0, 4, 10], ngram_indexes=[6, 0, 1, 2, 3, 4, 5, 7], pool_int64s=pools)
+    x = ints(np.int32, 3, 40, low=2, high=8)
+    for mode, low, high, skip in itertools.product(("TF", "IDF", "TFIDF"), (1, 2), (2, 3), (0, 3)):
+        case("TfIdfVectorizer", [x], mode=mode, min_gram_length=low, max_gram_length=high,
+             max_skip_count=skip, weights=[float(i) + 0.5 for i in range(8)], **common)
+    case("TfIdfVectorizer", [x[0].astype(np.int64)], mode="TF", min_gram_length=1,
+         max_gram_length=1, max_skip_count=0, **common)
+    case("TfIdfVectorizer", [x[:, :0]], mode="TF", min_gram_length=1, max_gram_length=1,
+         max_skip_count=0, expected=[np.zeros((3, 8), np.float32)], **common)
+
+
 for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
              attention, recurrent, more_elementwise, more_unary, more_reductions,
              selection):
              attention, lstm, more_elementwise, more_unary, more_reductions,
-             selection, arrangement):
+             selection, arrangement, losses, random_numbers, tf_idf):
     make()
 
 import cases_image  # noqa: E402, F401
