@@ -68,7 +68,6 @@ static void integer_range(void *arg, int64_t begin, int64_t end, uint32_t thread
     }
 }
 
-
 brink_status conv_integer(const kernel_args *a, const integer_operands *o, int32_t *y,
                           int32_t **made)
 {

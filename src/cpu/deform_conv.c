@@ -105,8 +105,7 @@ brink_status cpu_deform_conv(const kernel_args *a)
         p.y = (float *)out->data + i * p.m * p.n;
         for (int64_t o = 0; o < p.m; o++)
             for (int64_t k = 0; k < p.n; k++)
-                p.y[o * p.n + k] =
-                    bias != NULL ? ((const float *)bias->data)[group * p.m + o] : 0;
+                p.y[o * p.n + k] = bias != NULL ? ((const float *)bias->data)[group * p.m + o] : 0;
         product_compute(a, &p, memory);
     }
     return BRINK_OK;

@@ -15,7 +15,7 @@
 typedef struct integer_job {
     const uint8_t *a, *b;
     bool a_signed, b_signed;
-    bool a_turned, b_turned; /* [k, m] and [n, k]: matrices only */
+    bool a_turned, b_turned;       /* [k, m] and [n, k]: matrices only */
     const tensor *a_zero, *b_zero; /* NULL: 0 */
     int64_t m, n, k;
     uint32_t batch_rank;
@@ -120,7 +120,6 @@ static tensor as_matrix(const tensor *t, bool first)
     }
     return m;
 }
-
 
 brink_status matmul_integer(const kernel_args *a, const integer_operands *o, int32_t *y,
                             int32_t **made)

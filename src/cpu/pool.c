@@ -169,18 +169,6 @@ static double root(double x, double p)
 SUM_POOL(float)
 SUM_POOL(double)
 
-/* Window positions that count in one dimension: those in the image, or in it and its padding. */
-static int64_t counted(const window *w, uint32_t d, int64_t at, bool padding)
-{
-    int64_t start = at * w->stride[d] - w->before[d], n = 0;
-    int64_t high = w->image[d] + (padding ? w->after[d] : 0);
-    for (int64_t k = 0; k < w->kernel[d]; k++) {
-        int64_t i = start + k * w->dilation[d];
-        n += i < high && (padding || i >= 0);
-    }
-    return n;
-}
-
 static brink_status sum_pool(const kernel_args *a, pool_job *job)
 {
     tensor *out = a->out[0];
@@ -200,10 +188,9 @@ brink_status cpu_average_pool(const kernel_args *a)
     if (share == NULL)
         return BRINK_OUT_OF_MEMORY;
     for (int64_t i = 0; i < w->result_size; i++) {
-        int64_t at[WINDOW_RANK], n = 1;
+        int64_t at[WINDOW_RANK];
         window_coordinates(w->rank, w->result, i, at);
-        for (uint32_t d = 0; d < w->rank; d++)
-            n *= counted(w, d, at[d], padding);
+        int64_t n = window_counted(w, at, padding);
         share[i] = n > 0 ? 1 / (double)n : 0;
     }
     job.share = share;

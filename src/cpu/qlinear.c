@@ -36,8 +36,8 @@ static void rescale_range(void *arg, int64_t begin, int64_t end, uint32_t thread
     const rescale_job *job = arg;
     for (int64_t unit = begin; unit < end; unit++) { /* runs of `inner` */
         int64_t column = unit % job->columns;
-        float factor = job->alpha * scale_at(&job->x, unit / job->columns) *
-                       scale_at(&job->w, column);
+        float factor =
+            job->alpha * scale_at(&job->x, unit / job->columns) * scale_at(&job->w, column);
         int32_t bias = 0;
         if (job->bias != NULL && tensor_count(job->bias) == job->columns)
             bias = ((const int32_t *)job->bias->data)[column];

@@ -22,10 +22,10 @@ typedef struct recurrent {
     float clip;
     activation functions[2][3]; /* f, g, h of each direction                        */
     float *x;                   /* [steps, batch, inputs]                           */
-    float *share;   /* [steps, batch, gates * hidden]: the input's and the biases' part */
-    float *gates;   /* [batch, gates * hidden]                                      */
-    float *part;    /* [batch, hidden], GRU: r * h, or h times the candidate's part of R */
-    float *h, *c;   /* [batch, hidden]                                              */
+    float *share; /* [steps, batch, gates * hidden]: the input's and the biases' part */
+    float *gates; /* [batch, gates * hidden]                                      */
+    float *part;  /* [batch, hidden], GRU: r * h, or h times the candidate's part of R */
+    float *h, *c; /* [batch, hidden]                                              */
 } recurrent;
 
 static brink_status read_activations(const kernel_args *a, recurrent *l)
@@ -56,8 +56,8 @@ static float clipped(const recurrent *l, float x)
 }
 
 /* One sequence's LSTM cell: gates [4 * hidden] are sums, peep [3 * hidden] (i, o, f) or NULL. */
-static void lstm_cell(const recurrent *l, const activation *act, const float *gates, const float *peep,
-                 float *h, float *c)
+static void lstm_cell(const recurrent *l, const activation *act, const float *gates,
+                      const float *peep, float *h, float *c)
 {
     int64_t n = l->hidden;
     for (int64_t j = 0; j < n; j++) {
@@ -153,8 +153,7 @@ static void add_biases(const recurrent *l, const float *b)
     int64_t n = l->hidden, width = l->gate_count * n, rows = l->steps * l->batch;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < width; j++) /* GRU may add the candidate's second bias later */
-            l->share[r * width + j] =
-                l->linear_first && j >= 2 * n ? b[j] : b[j] + b[width + j];
+            l->share[r * width + j] = l->linear_first && j >= 2 * n ? b[j] : b[j] + b[width + j];
 }
 
 /* Where step t of sequence b lies in Y, and its last state in Y_h and Y_c. */
@@ -230,8 +229,8 @@ static void direction(const kernel_args *a, recurrent *l, int64_t d, bool backwa
                 gru_cell(l, act, gates, l->h + b * n);
             else
                 lstm_cell(l, act, gates,
-                          peep != NULL ? (const float *)peep->data + d * 3 * n : NULL,
-                          l->h + b * n, l->c + b * n);
+                          peep != NULL ? (const float *)peep->data + d * 3 * n : NULL, l->h + b * n,
+                          l->c + b * n);
             if (to != NULL)
                 memcpy(to, l->h + b * n, (size_t)n * sizeof(float));
         }
@@ -283,17 +282,21 @@ static brink_status run(const kernel_args *a, cell_kind kind)
         return kernel_fail(a, BRINK_BAD_INPUT, "ranks %u, %u and %u of X, W and R, all must be 3",
                            x->rank, w->rank, r->rank);
     recurrent l = {.kind = kind,
-              .gate_count = kind == CELL_RNN ? 1 : kind == CELL_GRU ? 3 : 4,
-              .state_count = kind == CELL_LSTM ? 2 : 1,
-              .function_count = kind == CELL_RNN ? 1 : kind == CELL_GRU ? 2 : 3,
-              .linear_first = kind == CELL_GRU &&
-                              onnx_int(a->node, ATTR_linear_before_reset, 0) != 0,
-              .batch_first = onnx_int(a->node, ATTR_layout, 0) != 0,
-              .couple = onnx_int(a->node, ATTR_input_forget, 0) != 0,
-              .clip = onnx_float(a->node, ATTR_clip, 0),
-              .inputs = x->dims[2],
-              .hidden = r->dims[2],
-              .directions = strcmp(way, "bidirectional") == 0 ? 2 : 1};
+                   .gate_count = kind == CELL_RNN   ? 1
+                                 : kind == CELL_GRU ? 3
+                                                    : 4,
+                   .state_count = kind == CELL_LSTM ? 2 : 1,
+                   .function_count = kind == CELL_RNN   ? 1
+                                     : kind == CELL_GRU ? 2
+                                                        : 3,
+                   .linear_first =
+                       kind == CELL_GRU && onnx_int(a->node, ATTR_linear_before_reset, 0) != 0,
+                   .batch_first = onnx_int(a->node, ATTR_layout, 0) != 0,
+                   .couple = onnx_int(a->node, ATTR_input_forget, 0) != 0,
+                   .clip = onnx_float(a->node, ATTR_clip, 0),
+                   .inputs = x->dims[2],
+                   .hidden = r->dims[2],
+                   .directions = strcmp(way, "bidirectional") == 0 ? 2 : 1};
     l.steps = x->dims[l.batch_first ? 1 : 0];
     l.batch = x->dims[l.batch_first ? 0 : 1];
     TRY(check(a, &l));

@@ -94,6 +94,31 @@ int64_t window_source(const window *w, const int64_t *at, int64_t tap)
     return source;
 }
 
+int64_t window_counted(const window *w, const int64_t *at, bool padding)
+{
+    int64_t n = 1;
+    for (uint32_t d = 0; d < w->rank; d++) {
+        int64_t start = at[d] * w->stride[d] - w->before[d], count = 0;
+        int64_t high = w->image[d] + (padding ? w->after[d] : 0);
+        for (int64_t k = 0; k < w->kernel[d]; k++) {
+            int64_t i = start + k * w->dilation[d];
+            count += i < high && (padding || i >= 0);
+        }
+        n *= count;
+    }
+    return n;
+}
+
+tensor window_channels_first(const tensor *t, bool last)
+{
+    tensor first = *t;
+    if (last) {
+        first.dims[1] = t->dims[t->rank - 1];
+        memcpy(first.dims + 2, t->dims + 1, (t->rank - 2) * sizeof *t->dims);
+    }
+    return first;
+}
+
 /* How many of `run` steps from i are below `limit`. */
 static int64_t steps_below(int64_t i, int64_t step, int64_t limit, int64_t run)
 {

@@ -48,4 +48,10 @@ static inline void window_coordinates(uint32_t rank, const int64_t *dims, int64_
 /* Where tap `tap` at the result at `at` is in the image, −1 in the padding. */
 int64_t window_source(const window *w, const int64_t *at, int64_t tap);
 
+/* How many taps at the result at `at` are in the image, or in it and its padding. */
+int64_t window_counted(const window *w, const int64_t *at, bool padding);
+
+/* The shape of channels-last t with the channels behind the batch; t itself when not `last`. */
+tensor window_channels_first(const tensor *t, bool last);
+
 #endif

@@ -133,7 +133,8 @@ brink_status infer_bit_cast(rule_args *r)
 
 /* ── Reductions ── */
 
-brink_status infer_reduce(rule_args *r)
+/* Axes come from the attribute or else from input `axes_input`. */
+static brink_status reduce(rule_args *r, uint32_t axes_input)
 {
     const ir_value *v;
     TRY(rule_need(r, 0, &v));
@@ -141,7 +142,7 @@ brink_status infer_reduce(rule_args *r)
     const int64_t *axes;
     uint64_t count;
     bool given, reduced[BRINK_MAX_RANK] = {false};
-    TRY(rule_attr_or_input(r, ATTR_axes, 1, &axes, &count, &given));
+    TRY(rule_attr_or_input(r, ATTR_axes, axes_input, &axes, &count, &given));
     bool keep = onnx_int(r->node, ATTR_keepdims, 1) != 0;
     if (count == 0)
         for (uint32_t i = 0; i < x.rank; i++)
@@ -160,6 +161,17 @@ brink_status infer_reduce(rule_args *r)
             out->dims[out->rank++] = expr_const(r->t, 1);
     }
     return BRINK_OK;
+}
+
+brink_status infer_reduce(rule_args *r)
+{
+    return reduce(r, 1);
+}
+
+/* The axes are an attribute only. */
+brink_status infer_qlinear_reduce(rule_args *r)
+{
+    return reduce(r, r->in_count);
 }
 
 brink_status infer_arg(rule_args *r)

@@ -121,6 +121,24 @@ brink_status infer_conv(rule_args *r)
     return convolve(r, x, w, x->type);
 }
 
+/* x and the result have the channels last. */
+brink_status infer_nhwc_conv(rule_args *r)
+{
+    const ir_value *v, *w;
+    TRY(rule_need(r, 0, &v));
+    TRY(rule_need(r, 1, &w));
+    ir_value x = *v, *out = &r->out[0];
+    if (x.rank < 3)
+        return rule_fail(r, "input of rank %u has no spatial dimension", x.rank);
+    x.dims[1] = v->dims[x.rank - 1];
+    memcpy(x.dims + 2, v->dims + 1, (x.rank - 2) * sizeof *x.dims);
+    TRY(convolve(r, &x, w, x.type));
+    expr filters = out->dims[1];
+    memmove(out->dims + 1, out->dims + 2, (out->rank - 2) * sizeof *out->dims);
+    out->dims[out->rank - 1] = filters;
+    return BRINK_OK;
+}
+
 brink_status infer_conv_integer(rule_args *r)
 {
     const ir_value *x, *w;
@@ -187,7 +205,8 @@ brink_status infer_conv_transpose(rule_args *r)
 
 /* ── Pools ── */
 
-brink_status infer_pool(rule_args *r)
+/* `from` is the first spatial dimension: 2, or 1 when the channels are last. */
+static brink_status pool(rule_args *r, uint32_t from)
 {
     const ir_value *x;
     window_rule rule;
@@ -197,11 +216,36 @@ brink_status infer_pool(rule_args *r)
         return rule_fail(r, "kernel_shape is missing");
     rule_like(&r->out[0], x);
     for (uint32_t i = 0; i < rule.axes; i++)
-        TRY(window_length(r, &rule, i, x->dims[i + 2], rule.kernel[i], &r->out[0].dims[i + 2]));
+        TRY(window_length(r, &rule, i, x->dims[i + from], rule.kernel[i],
+                          &r->out[0].dims[i + from]));
+    return BRINK_OK;
+}
+
+brink_status infer_pool(rule_args *r)
+{
+    TRY(pool(r, 2));
     if (r->out_count > 1) { /* indices of MaxPool */
         r->out[1] = r->out[0];
         r->out[1].type = BRINK_I64;
     }
+    return BRINK_OK;
+}
+
+brink_status infer_qlinear_pool(rule_args *r)
+{
+    return pool(r, onnx_int(r->node, ATTR_channels_last, 0) != 0 ? 1 : 2);
+}
+
+brink_status infer_qlinear_global_pool(rule_args *r)
+{
+    const ir_value *x;
+    TRY(rule_need(r, 0, &x));
+    if (x->rank < 3)
+        return rule_fail(r, "input of rank %u has no spatial dimension", x->rank);
+    rule_like(&r->out[0], x);
+    bool last = onnx_int(r->node, ATTR_channels_last, 0) != 0;
+    for (uint32_t i = last ? 1 : 2; i < x->rank - last; i++)
+        r->out[0].dims[i] = expr_const(r->t, 1);
     return BRINK_OK;
 }
 

@@ -43,6 +43,8 @@ def i64(*values):
 def case(op, inputs, const=(), domain="", opset=17, outputs=1, rtol=2e-5, atol=2e-5, exact=True,
          expected=None, **attributes):
     outputs = list(range(outputs)) if isinstance(outputs, int) else outputs
+    if "opset_" in attributes:  # an attribute of that name
+        attributes["opset"] = attributes.pop("opset_")
     CASES.append(dict(op=op, inputs=inputs, const=set(const), domain=domain, opset=opset,
                       outputs=outputs, attributes=attributes, rtol=rtol, atol=atol, exact=exact,
                       expected=expected))

@@ -2,9 +2,11 @@
 
 import itertools
 
+import ml_dtypes
 import numpy as np
+from onnx import TensorProto
 
-from cases import MS, case, f32, i64, ints, of
+from cases import MS, case, f32, i64, ints, of, rng
 
 FLOATS = (np.float32, np.float64)
 
@@ -280,6 +282,83 @@ def quantised():
              domain=MS, transA=ta, transB=tb)
 
 
+def fused():
+    for name, params in (("", None), ("Relu", None), ("Sigmoid", None), ("Tanh", None),
+                         ("LeakyRelu", [0.2]), ("Clip", [-0.3, 0.4]), ("HardSigmoid", [0.3, 0.4])):
+        attrs = {k: v for k, v in (("activation", name), ("activation_params", params)) if v}
+        case("FusedConv", [f32(1, 3, 9, 8), f32(5, 3, 3, 3), f32(5)], domain=MS, atol=1e-4, **attrs)
+        if name in ("", "Relu"):
+            case("FusedConv", [f32(1, 3, 9, 8), f32(5, 3, 3, 3), f32(5), f32(1, 5, 7, 6)],
+                 domain=MS, atol=1e-4, **attrs)
+        if name in ("Relu", "Sigmoid", "Tanh"):
+            case("FusedGemm", [f32(5, 7), f32(7, 9), f32(9)], domain=MS, atol=1e-4, **attrs)
+    case("FusedGemm", [f32(5, 7), f32(9, 7), f32(5, 1)], domain=MS, transB=1, alpha=0.5, beta=2.0,
+         activation="LeakyRelu", activation_alpha=0.3, atol=1e-4)
+    for attrs in (dict(), dict(pads=[1, 0, 1, 2], strides=[2, 1])):
+        x, w, b = f32(2, 9, 8, 4), f32(6, 4, 3, 2), f32(6)
+        pads, strides = attrs.get("pads", [0] * 4), attrs.get("strides", [1, 1])
+        padded = np.pad(x, [(0, 0), (pads[0], pads[2]), (pads[1], pads[3]), (0, 0)])
+        views = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), (1, 2))
+        y = np.einsum("nhwcij,mcij->nhwm", views[:, ::strides[0], ::strides[1]], w) + b
+        case("NhwcConv", [x, w, b], domain=MS, atol=1e-4, rtol=1e-4,
+             expected=[y.astype(np.float32)], **attrs)
+
+
+def quantised_maps():
+    def scale():
+        return np.float32(rng.uniform(0.01, 0.05))
+
+    for t in (np.uint8, np.int8):
+        def zero():
+            return ints(t, 1)[0]
+
+        def one(op, *inputs, **attributes):
+            case(op, list(inputs), domain=MS, rtol=0, atol=0, **attributes)
+
+        x, big = ints(t, 3, 70), np.float32(0.11)
+        for op in ("QLinearAdd", "QLinearMul"):
+            for a, b in (((3, 70), (3, 70)), ((2, 3, 33), (3, 1)), ((), (5, 6))):
+                one(op, ints(t, *a), scale(), zero(), ints(t, *b), scale(), zero(), big, zero())
+        one("QLinearSigmoid", x, scale(), zero(), np.float32(1 / 256), zero())
+        one("QLinearLeakyRelu", x, scale(), zero(), scale(), zero(), alpha=0.2)
+        one("QLinearWhere", of(bool, 3, 1), x, scale(), zero(), ints(t, 70), scale(), zero(), big,
+            zero())
+        one("QLinearConcat", big, zero(), x, scale(), zero(), ints(t, 3, 5), scale(), zero(), axis=1)
+        for axis, opset in ((-1, 13), (1, 13), (1, 12)):
+            one("QLinearSoftmax", ints(t, 2, 5, 30), scale(), zero(), np.float32(1 / 256),
+                t(0 if t == np.uint8 else -128), axis=axis, opset_=opset)
+        for axes, keep in ((1, True), ((0, 2), False), (2, False)):
+            x, a, za, b, zb = ints(t, 4, 5, 6), scale(), zero(), scale(), zero()
+            mean = (x.astype(np.float64) - za).mean(axes, keepdims=keep) * a / b
+            info = np.iinfo(t)
+            case("QLinearReduceMean", [x, a, za, b, zb], domain=MS, rtol=0, atol=0,
+                 keepdims=int(keep), axes=[axes] if isinstance(axes, int) else list(axes),
+                 expected=[np.clip(np.rint(mean) + zb, info.min, info.max).astype(t)])
+        for last in (0, 1):
+            image = ints(t, 2, 9, 8, 5) if last else ints(t, 2, 5, 9, 8)
+            one("QLinearGlobalAveragePool", image, scale(), zero(), scale(), zero(),
+                channels_last=last)
+            for attrs in (dict(kernel_shape=[3, 2]),
+                          dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]),
+                          dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)):
+                one("QLinearAveragePool", image, scale(), zero(), scale(), zero(),
+                    channels_last=last, **attrs)
+    for t in (np.uint8, np.int8, np.int16, np.uint16):
+        small = np.float32(0.0005 if np.dtype(t).itemsize == 2 else 0.07)
+        case("QuantizeLinear", [f32(3, 40, scale=5), small, ints(t, 1)[0]], domain=MS)
+        case("QuantizeLinear", [f32(3, 4, 5, scale=5), np.abs(f32(4)) + 0.02, ints(t, 4)],
+             domain=MS, axis=1)
+        case("DequantizeLinear", [ints(t, 3, 40), small, ints(t, 1)[0]], domain=MS)
+        case("DequantizeLinear", [ints(t, 3, 4, 5), np.abs(f32(4)), ints(t, 4)], domain=MS, axis=1)
+    case("DequantizeLinear", [of(np.int32, 3, 40), np.float32(0.07)], domain=MS)
+    case("QuantizeLinear", [f32(3, 40, scale=5), np.float32(0.7), np.array(3, ml_dtypes.int4)],
+         opset=21)
+    case("QuantizeLinear", [f32(6, 40, scale=5), np.abs(f32(2, 40)) + 0.1], opset=21, axis=0,
+         block_size=3, output_dtype=int(TensorProto.INT16))
+    case("DequantizeLinear", [ints(np.uint16, 6, 10), np.abs(f32(6, 2)), ints(np.uint16, 6, 2)],
+         opset=23, axis=1, block_size=5)
+
+
 for make in (pools, convolutions, norms, grids, resizes, regions, local_norms, more_convolutions,
-             quantised):
+             quantised, fused, quantised_maps):
     make()
