@@ -726,6 +726,7 @@ for make in (elementwise, unary, shapes, reductions, products, conv, quantised, 
              selection):
              attention, lstm, more_elementwise, more_unary, more_reductions,
              selection, arrangement, losses, random_numbers, tf_idf):
+             selection, arrangement):
     make()
 
 import cases_image  # noqa: E402, F401
