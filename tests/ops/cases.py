@@ -721,12 +721,56 @@ def tf_idf():
          max_skip_count=0, expected=[np.zeros((3, 8), np.float32)], **common)
 
 
+def signals():
+    def complex_pairs(x):
+        return np.stack([x.real, x.imag], -1)
+
+    for n in (1, 2, 3, 4, 5, 8, 12, 16, 30, 60, 17, 97, 100, 128, 143, 400, 509, 1024, 1155):
+        for t in (np.float32, np.float64):
+            x, z = of(t, 2, n, 1), of(t, 2, n, 2)
+            tolerance = dict(opset=20, rtol=1e-5, atol=1e-4 if t is np.float32 else 1e-9)
+            full = np.fft.fft(x[..., 0])
+            case("DFT", [x], expected=[complex_pairs(full).astype(t)], **tolerance)
+            case("DFT", [x], onesided=1, **tolerance,
+                 expected=[complex_pairs(full)[:, :n // 2 + 1].astype(t)])
+            values = z[..., 0] + 1j * z[..., 1]
+            case("DFT", [z], inverse=1, **tolerance,
+                 expected=[complex_pairs(np.fft.ifft(values)).astype(t)])
+            half = values[:, :n // 2 + 1]
+            case("DFT", [complex_pairs(half).astype(t), i64(n)[0]], inverse=1, onesided=1,
+                 expected=[np.fft.irfft(half, n)[..., None].astype(t)], **tolerance)
+    x = f32(3, 10, 6, 2)
+    values = x[..., 0] + 1j * x[..., 1]
+    for axis in (0, 1, 2, -2):
+        for n in (None, 4, 16):
+            y = complex_pairs(np.fft.fft(values, n, axis if axis >= 0 else axis + 1)).astype(np.float32)
+            length = None if n is None else np.array(n, np.int64)
+            case("DFT", [x, length, np.array(axis, np.int64)], opset=20, expected=[y], atol=1e-4)
+            case("DFT", [x] + [length] * (n is not None), opset=17, axis=axis, expected=[y], atol=1e-4)
+    signal, step = f32(2, 100, 1), np.array(7, np.int64)
+    window = np.hanning(16).astype(np.float32)
+    for onesided in (0, 1):
+        case("STFT", [signal, step, window], onesided=onesided, atol=1e-4)
+        case("STFT", [signal, step, None, np.array(20, np.int64)], onesided=onesided, atol=1e-4)
+    case("STFT", [f32(2, 100, 2), step, window, np.array(16, np.int64)], onesided=0, atol=1e-4)
+    for op, periodic in itertools.product(("HannWindow", "HammingWindow", "BlackmanWindow"), (0, 1)):
+        for t in (TensorProto.FLOAT, TensorProto.DOUBLE):
+            case(op, [np.array(25, np.int32)], periodic=periodic, output_datatype=t)
+        case(op, [np.array(0, np.int64)], periodic=periodic, expected=[np.zeros(0, np.float32)])
+    for bands, length, rate, low, high in ((8, 16, 8192, 0, 8192 / 2), (40, 400, 16000, 20, 8000)):
+        case("MelWeightMatrix", [np.array(bands, np.int64), np.array(length, np.int64),
+                                 np.array(rate, np.int64), np.array(low, np.float32),
+                                 np.array(high, np.float32)])
+
+
 for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
              attention, recurrent, more_elementwise, more_unary, more_reductions,
              selection):
              attention, lstm, more_elementwise, more_unary, more_reductions,
              selection, arrangement, losses, random_numbers, tf_idf):
-             selection, arrangement):
+for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
+             attention, lstm, more_elementwise, more_unary, more_reductions,
+             selection, arrangement, losses, random_numbers, tf_idf, signals):
     make()
 
 import cases_image  # noqa: E402, F401
