@@ -112,7 +112,7 @@ def selection():
             case("Unique", [x], outputs=4, sorted=flag)
             for axis in (0, 1, -1):
                 case("Unique", [np.minimum(x, 0)[:, :, :1]], outputs=4, sorted=flag, axis=axis)
-    case("Unique", [rng.integers(0, 300, 1000)])
+    case("Unique", [rng.integers(0, 300, 1000)], const=[0])
     for t in (np.float32, np.float64, np.int64, np.int32):
         x = rng.integers(-20, 20, (4, 50, 3)).astype(t)  # with equal elements
         for axis, largest, k in itertools.product((0, 1, 2), (0, 1), (0, 1, 3)):
