@@ -77,6 +77,10 @@ brink_status cpu_gather_elements(const kernel_args *a)
         return kernel_bad_type(a, x->type);
     if (!axis_wrap(onnx_int(a->node, ATTR_axis, 0), x->rank, &axis))
         return kernel_fail(a, BRINK_BAD_INPUT, "axis is outside rank %u", x->rank);
+    for (uint32_t d = 0; d < x->rank; d++)
+        if (d != axis && out->dims[d] > x->dims[d])
+            return kernel_fail(a, BRINK_BAD_INPUT, "dimension %u of the indices is %lld, of x %lld",
+                               d, (long long)out->dims[d], (long long)x->dims[d]);
     int64_t dense[BRINK_MAX_RANK], count = tensor_count(out), at[BRINK_MAX_RANK] = {0};
     dense_strides(x->rank, x->dims, dense);
     char *to = out->data;
@@ -110,6 +114,12 @@ brink_status cpu_gather_nd(const kernel_args *a)
                            "index tuples of %lld after %u batch dimensions, "
                            "the data's rank is %u",
                            (long long)width, batch_dims, x->rank);
+    for (uint32_t d = 0; d < batch_dims; d++)
+        if (indices->dims[d] != x->dims[d])
+            return kernel_fail(a, BRINK_BAD_INPUT,
+                               "batch dimension %u is %lld in the data, %lld "
+                               "in the indices",
+                               d, (long long)x->dims[d], (long long)indices->dims[d]);
     int64_t dense[BRINK_MAX_RANK];
     dense_strides(x->rank, x->dims, dense);
     int64_t batches = dims_product(x, 0, batch_dims);

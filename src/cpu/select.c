@@ -219,7 +219,8 @@ brink_status cpu_reverse_sequence(const kernel_args *a)
     int64_t time_axis = onnx_int(a->node, ATTR_time_axis, 0);
     if (size == 0)
         return kernel_bad_type(a, x->type);
-    if (x->rank < 2 || batch_axis + time_axis != 1 || batch_axis * time_axis != 0)
+    if (x->rank < 2 ||
+        !((batch_axis == 0 && time_axis == 1) || (batch_axis == 1 && time_axis == 0)))
         return kernel_fail(a, BRINK_BAD_INPUT,
                            "batch_axis %lld and time_axis %lld should be 0 and 1, rank 2 or more",
                            (long long)batch_axis, (long long)time_axis);

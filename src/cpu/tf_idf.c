@@ -80,7 +80,9 @@ brink_status cpu_tf_idf_vectorizer(const kernel_args *a)
     int64_t rows = x->rank == 2 ? x->dims[0] : 1, columns = out->dims[out->rank - 1];
     if (x->type != BRINK_I32 && x->type != BRINK_I64)
         return kernel_bad_type(a, x->type);
-    max = max > width ? width : max;
+    uint32_t sizes;
+    onnx_ints(a->node, ATTR_ngram_counts, &sizes);
+    max = max > width ? width : max > sizes ? sizes : max;
     skips = skips > width ? width : skips;
     while (v.mask < 2 * (uint64_t)pool_count)
         v.mask = 2 * v.mask + 1;

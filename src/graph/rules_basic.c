@@ -113,7 +113,10 @@ brink_status infer_cast_like(rule_args *r)
     TRY(infer_same(r));
     TRY(rule_need(r, 1, &target));
     r->out[0].type = target->type;
-    return BRINK_OK;
+    return brink_type_bits(target->type) != 0
+               ? BRINK_OK
+               : rule_unsupported(r, "element type %s is not supported",
+                                  brink_type_name(target->type));
 }
 
 brink_status infer_bit_cast(rule_args *r)

@@ -258,7 +258,11 @@ brink_status infer_range(rule_args *r)
         double v[3];
         for (uint32_t i = 0; i < 3; i++) {
             const void *data;
+            uint64_t one;
             TRY(rule_data(r, i, &data));
+            if (!ir_count(r->g, rule_in(r, i), &one) || one != 1 || rule_in(r, i)->type != type)
+                return rule_fail(r, "input %u should be one number of type %s", i,
+                                 brink_type_name(type));
             v[i] = type == BRINK_F32   ? (double)*(const float *)data
                    : type == BRINK_F64 ? *(const double *)data
                    : type == BRINK_F16 ? half_to_float(*(const uint16_t *)data)

@@ -2,6 +2,7 @@
 
    NonZero, Compress and Unique count what their input holds, so their input's content must be known;
    the kernels fill what is counted here. */
+#include "core/half.h"
 #include "graph/rules.h"
 #include "graph/unique.h"
 
@@ -157,9 +158,17 @@ brink_status infer_one_hot(rule_args *r)
     const void *data;
     TRY(rule_need(r, 1, &depth));
     expr n;
-    if (depth->type == BRINK_F32 || depth->type == BRINK_F64) {
+    uint64_t one;
+    if (!ir_count(r->g, depth, &one) || one != 1)
+        return rule_fail(r, "depth should be one number");
+    if (depth->type == BRINK_F32 || depth->type == BRINK_F64 || is_half(depth->type)) {
         TRY(rule_data(r, 1, &data));
-        double d = depth->type == BRINK_F32 ? (double)*(const float *)data : *(const double *)data;
+        float wide = 0;
+        if (is_half(depth->type))
+            half_widen(depth->type, data, 1, &wide);
+        double d = depth->type == BRINK_F64   ? *(const double *)data
+                   : depth->type == BRINK_F32 ? (double)*(const float *)data
+                                              : (double)wide;
         if (!(d >= 0 && d < 1e15))
             return rule_fail(r, "depth is %g", d);
         n = expr_const(r->t, (int64_t)d);
