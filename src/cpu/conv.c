@@ -47,11 +47,16 @@ static void conv_panel(const void *source, int64_t n, int64_t columns, int64_t k
 {
     const image_panel *p = source;
     const window *w = p->window;
-    for (int64_t r = k; r < k + count; r++, panel += width) {
-        window_tap_float(w, p->x + r / w->kernel_size * w->image_size, r % w->kernel_size, n,
-                         columns, 0, panel);
+    int64_t at[WINDOW_RANK], tap[WINDOW_RANK];
+    const float *x = p->x + k / w->kernel_size * w->image_size;
+    window_coordinates(w->rank, w->result, n, at);
+    window_coordinates(w->rank, w->kernel, k % w->kernel_size, tap);
+    for (int64_t r = 0; r < count; r++, panel += width) {
+        window_tap_float(w, x, tap, at, columns, 0, panel);
         for (int64_t c = columns; c < width; c++)
             panel[c] = 0;
+        if (!window_next(w->rank, w->kernel, tap))
+            x += w->image_size;
     }
 }
 
@@ -64,6 +69,7 @@ static void conv_panel(const void *source, int64_t n, int64_t columns, int64_t k
         const window *w = &c->s.window;                                                            \
         int64_t filters = c->s.groups * c->s.outputs, depth = c->s.channels * w->kernel_size;      \
         T values[WINDOW_RUN];                                                                      \
+        int64_t at[WINDOW_RANK], tap[WINDOW_RANK] = {0}; /* tap is back at 0 after each pass */    \
         for (int64_t unit = begin; unit < end; unit++) {                                           \
             int64_t filter = unit % filters, batch = unit / filters;                               \
             int64_t channel = (batch * c->s.groups + filter / c->s.outputs) * c->s.channels;       \
@@ -75,11 +81,14 @@ static void conv_panel(const void *source, int64_t n, int64_t columns, int64_t k
                 int64_t rest = w->result_size - n, count = rest < WINDOW_RUN ? rest : WINDOW_RUN;  \
                 for (int64_t i = 0; i < count; i++)                                                \
                     y[n + i] = bias;                                                               \
+                window_coordinates(w->rank, w->result, n, at);                                     \
+                const T *image = x;                                                                \
                 for (int64_t k = 0; k < depth; k++) {                                              \
-                    window_tap_##T(w, x + k / w->kernel_size * w->image_size, k % w->kernel_size,  \
-                                   n, count, 0, values);                                           \
+                    window_tap_##T(w, image, tap, at, count, 0, values);                           \
                     for (int64_t i = 0; i < count; i++)                                            \
                         y[n + i] += weight[k] * values[i];                                         \
+                    if (!window_next(w->rank, w->kernel, tap))                                     \
+                        image += w->image_size;                                                    \
                 }                                                                                  \
             }                                                                                      \
         }                                                                                          \

@@ -32,20 +32,23 @@ static void pack(const integer_conv *c, int64_t channel, int64_t n, int64_t colu
     int8_t negative[64];
     uint8_t positive[64];
     memset(panel, 0, (size_t)(c->pairs * width * 2) * sizeof *panel);
+    int64_t from[WINDOW_RANK], tap[WINDOW_RANK] = {0}, at = channel * w->image_size;
+    window_coordinates(w->rank, w->result, n, from);
     for (int64_t k = 0; k < c->depth; k++) {
-        int64_t at = (channel + k / w->kernel_size) * w->image_size, tap = k % w->kernel_size;
         int16_t *to = panel + k / 2 * width * 2 + k % 2;
         if (c->x_signed) {
-            window_tap_int8_t(w, (const int8_t *)c->x + at, tap, n, columns, (int8_t)c->x_zero,
+            window_tap_int8_t(w, (const int8_t *)c->x + at, tap, from, columns, (int8_t)c->x_zero,
                               negative);
             for (int64_t i = 0; i < columns; i++)
                 to[2 * i] = (int16_t)(negative[i] - c->x_zero);
         } else {
-            window_tap_uint8_t(w, (const uint8_t *)c->x + at, tap, n, columns, (uint8_t)c->x_zero,
-                               positive);
+            window_tap_uint8_t(w, (const uint8_t *)c->x + at, tap, from, columns,
+                               (uint8_t)c->x_zero, positive);
             for (int64_t i = 0; i < columns; i++)
                 to[2 * i] = (int16_t)(positive[i] - c->x_zero);
         }
+        if (!window_next(w->rank, w->kernel, tap))
+            at += w->image_size;
     }
 }
 

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SPACE = BRINK_MAX_RANK - 2, MAX_TAPS = 4 };
+enum { SPACE = BRINK_MAX_RANK - 2, MAX_TAPS = 4, MAX_COMBINATIONS = 1 << 12 };
 
 typedef enum grid_padding { GRID_ZEROS, GRID_BORDER, GRID_REFLECT } grid_padding;
 
@@ -111,31 +111,37 @@ static void store_number(tensor *out, int64_t i, double value)
     }
 }
 
-/* Units are points of all batches. */
+/* Units are points of all batches, taken in blocks, so that channels are read one after another. */
 static void grid_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     (void)thread;
     const grid_job *job = arg;
-    int64_t offset[1 << 12];
-    double weight[1 << 12];
-    for (int64_t unit = begin; unit < end; unit++) {
-        int64_t batch = unit / job->points, at = unit % job->points;
-        point_taps(job, unit, offset, weight);
+    int64_t offset[MAX_COMBINATIONS], n = job->combinations, block = MAX_COMBINATIONS / n;
+    double weight[MAX_COMBINATIONS];
+    while (begin < end) {
+        int64_t batch = begin / job->points, at = begin % job->points, count = job->points - at;
+        count = count < block ? count : block;
+        count = count < end - begin ? count : end - begin;
+        for (int64_t p = 0; p < count; p++)
+            point_taps(job, begin + p, offset + p * n, weight + p * n);
         for (int64_t c = 0; c < job->channels; c++) {
             int64_t plane = batch * job->channels + c;
-            double sum = 0;
-            if (job->x->type == BRINK_F32) {
-                const float *x = (const float *)job->x->data + plane * job->image;
-                for (int64_t i = 0; i < job->combinations; i++)
-                    if (weight[i] != 0)
-                        sum += weight[i] * (double)x[offset[i]];
-            } else {
-                for (int64_t i = 0; i < job->combinations; i++)
-                    if (weight[i] != 0)
-                        sum += weight[i] * tensor_number(job->x, plane * job->image + offset[i]);
+            const float *x = (const float *)job->x->data + plane * job->image;
+            for (int64_t p = 0; p < count; p++) {
+                double sum = 0;
+                if (job->x->type == BRINK_F32)
+                    for (int64_t i = p * n; i < (p + 1) * n; i++)
+                        sum += weight[i] == 0 ? 0 : weight[i] * (double)x[offset[i]];
+                else
+                    for (int64_t i = p * n; i < (p + 1) * n; i++)
+                        sum +=
+                            weight[i] == 0
+                                ? 0
+                                : weight[i] * tensor_number(job->x, plane * job->image + offset[i]);
+                store_number(job->out, plane * job->points + at + p, sum);
             }
-            store_number(job->out, plane * job->points + at, sum);
         }
+        begin += count;
     }
 }
 

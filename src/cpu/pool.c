@@ -1,7 +1,7 @@
 /* pool.c — MaxPool, AveragePool, LpPool, their global forms, and MaxUnpool.
 
-   Source: ONNX. A block of results is folded over the kernel's taps, each tap a row of the image
-   with padding put in (cpu/window.h). Bound by memory for small kernels. */
+   Source: ONNX. Rows of results take in what each tap of the kernel meets (cpu/window.h). Bound by
+   memory for small kernels. */
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
 #include "cpu/simd.h"
@@ -13,7 +13,7 @@
 typedef struct pool_job {
     window w;
     const void *x;
-    void *y;             /* NULL when only the indices are asked for  */
+    void *y;
     int64_t *indices;    /* of MaxPool, or NULL                       */
     bool columns_first;  /* storage_order 1                           */
     const double *share; /* of AveragePool: 1 / elements, by result   */
@@ -43,62 +43,75 @@ static brink_status pool_run(const kernel_args *a, pool_job *job, const tensor *
 
 /* ── MaxPool ── */
 
-/* Index, in the whole of x, of what `tap` meets at result n of channel `unit`. */
-static int64_t flat_index(const pool_job *job, int64_t unit, int64_t n, int64_t tap)
-{
-    const window *w = &job->w;
-    int64_t at[WINDOW_RANK], index = 0;
-    window_coordinates(w->rank, w->result, n, at);
-    int64_t source = window_source(w, at, tap);
-    for (int64_t k = 0; source < 0 && k < w->kernel_size; k++)
-        source = window_source(w, at, k); /* nothing was larger than the lowest number */
-    if (source < 0)
-        source = 0;
-    if (!job->columns_first)
-        return unit * w->image_size + source;
-    window_coordinates(w->rank, w->image, source, at);
-    for (uint32_t d = w->rank; d-- > 0;)
-        index = index * w->image[d] + at[d];
-    return unit * w->image_size + index;
-}
-
-#define MAX_POOL(T, lowest)                                                                        \
-    static void max_pool_##T(void *arg, int64_t begin, int64_t end, uint32_t thread)               \
+/* Folds the kernel over rows of results: `start` sets up a row (y, and whatever else), `step` takes
+   in element x[i] of the image for result r, and `finish` ends the row. Padding is skipped. */
+#define POOL(name, T, start, step, finish)                                                         \
+    static void name(void *arg, int64_t begin, int64_t end, uint32_t thread)                       \
     {                                                                                              \
         (void)thread;                                                                              \
         const pool_job *job = arg;                                                                 \
         const window *w = &job->w;                                                                 \
-        T values[WINDOW_RUN], best[WINDOW_RUN];                                                    \
-        int64_t taps[WINDOW_RUN];                                                                  \
+        int64_t width = w->result[w->rank - 1], rows = w->result_size / width;                     \
+        int64_t taps = w->kernel[w->rank - 1], stride = w->stride[w->rank - 1];                    \
         for (int64_t unit = begin; unit < end; unit++) {                                           \
             const T *x = (const T *)job->x + unit * w->image_size;                                 \
-            for (int64_t n = 0; n < w->result_size; n += WINDOW_RUN) {                             \
-                int64_t rest = w->result_size - n, count = rest < WINDOW_RUN ? rest : WINDOW_RUN;  \
-                for (int64_t i = 0; i < count; i++) {                                              \
-                    best[i] = lowest;                                                              \
-                    taps[i] = -1;                                                                  \
-                }                                                                                  \
-                for (int64_t k = 0; k < w->kernel_size; k++) {                                     \
-                    window_tap_##T(w, x, k, n, count, lowest, values);                             \
-                    if (job->indices == NULL)                                                      \
-                        for (int64_t i = 0; i < count; i++)                                        \
-                            best[i] = values[i] > best[i] ? values[i] : best[i];                   \
-                    else                                                                           \
-                        for (int64_t i = 0; i < count; i++)                                        \
-                            if (values[i] > best[i]) {                                             \
-                                best[i] = values[i];                                               \
-                                taps[i] = k;                                                       \
+            for (int64_t row = 0; row < rows; row++) {                                             \
+                int64_t at[WINDOW_RANK], to = unit * w->result_size + row * width;                 \
+                T *y = (T *)job->y + to;                                                           \
+                window_coordinates(w->rank, w->result, row *width, at);                            \
+                start;                                                                             \
+                for (int64_t k = 0; k < w->kernel_size; k += taps) {                               \
+                    int64_t source = window_source_row(w, at, k);                                  \
+                    for (int64_t t = 0; source >= 0 && t < taps; t++) {                            \
+                        int64_t first, last, i = window_run(w, t, width, &first, &last);           \
+                        i += source;                                                               \
+                        if (stride == 1)                                                           \
+                            for (int64_t r = first; r < last; r++) {                               \
+                                step(i + r);                                                       \
                             }                                                                      \
+                        else                                                                       \
+                            for (int64_t r = first; r < last; r++) {                               \
+                                step(i + r * stride);                                              \
+                            }                                                                      \
+                    }                                                                              \
                 }                                                                                  \
-                if (job->y != NULL)                                                                \
-                    memcpy((T *)job->y + unit * w->result_size + n, best,                          \
-                           (size_t)count * sizeof(T));                                             \
-                for (int64_t i = 0; job->indices != NULL && i < count; i++)                        \
-                    job->indices[unit * w->result_size + n + i] =                                  \
-                        flat_index(job, unit, n + i, taps[i]);                                     \
+                finish;                                                                            \
             }                                                                                      \
         }                                                                                          \
     }
+
+#define LARGER(i) y[r] = x[i] > y[r] ? x[i] : y[r]
+#define LARGEST(i)                                                                                 \
+    if (x[i] > y[r] || index[r] < 0) {                                                             \
+        y[r] = x[i];                                                                               \
+        index[r] = i;                                                                              \
+    }
+
+/* An index in a channel's image becomes one in the whole of x, in the order that is asked for. */
+static void finish_indices(const pool_job *job, int64_t unit, int64_t *index, int64_t n)
+{
+    const window *w = &job->w;
+    for (int64_t r = 0; r < n; r++) {
+        int64_t source = index[r] < 0 ? 0 : index[r], at[WINDOW_RANK];
+        if (job->columns_first) {
+            window_coordinates(w->rank, w->image, source, at);
+            source = 0;
+            for (uint32_t d = w->rank; d-- > 0;)
+                source = source * w->image[d] + at[d];
+        }
+        index[r] = unit * w->image_size + source;
+    }
+}
+
+#define MAX_POOL(T, lowest)                                                                        \
+    POOL(max_pool_##T, T, for (int64_t r = 0; r < width; r++) y[r] = lowest;, LARGER, )            \
+    POOL(                                                                                          \
+        max_index_##T, T, int64_t *index = job->indices + to;                                      \
+        for (int64_t r = 0; r < width; r++) {                                                      \
+            y[r] = lowest;                                                                         \
+            index[r] = -1;                                                                         \
+        },                                                                                         \
+        LARGEST, finish_indices(job, unit, index, width))
 MAX_POOL(float, -INFINITY)
 MAX_POOL(double, -(double)INFINITY)
 MAX_POOL(int8_t, INT8_MIN)
@@ -108,21 +121,30 @@ brink_status cpu_max_pool(const kernel_args *a)
 {
     const tensor *x = a->in[0];
     tensor *out = kernel_out(a, 0), *indices = kernel_out(a, 1);
-    pool_job job = {.y = out != NULL ? out->data : NULL,
-                    .indices = indices != NULL ? indices->data : NULL,
-                    .columns_first = onnx_int(a->node, ATTR_storage_order, 0) != 0};
-    thread_range_fn fn = x->type == BRINK_F32   ? max_pool_float
-                         : x->type == BRINK_F64 ? max_pool_double
-                         : x->type == BRINK_I8  ? max_pool_int8_t
-                         : x->type == BRINK_U8  ? max_pool_uint8_t
-                                                : NULL;
     const tensor *shape = out != NULL ? out : indices;
-    if (fn == NULL)
+    pool_job job = {.indices = indices != NULL ? indices->data : NULL,
+                    .columns_first = onnx_int(a->node, ATTR_storage_order, 0) != 0};
+    thread_range_fn fn = NULL;
+    switch (x->type) {
+#define CASE(type, T)                                                                              \
+    case type:                                                                                     \
+        fn = indices != NULL ? max_index_##T : max_pool_##T;                                       \
+        break;
+        CASE(BRINK_F32, float)
+        CASE(BRINK_F64, double)
+        CASE(BRINK_I8, int8_t)
+        CASE(BRINK_U8, uint8_t)
+#undef CASE
+    default:
         return kernel_bad_type(a, x->type);
+    }
     if (shape == NULL)
         return BRINK_OK;
     TRY(pool_read(a, &job, shape));
-    return pool_run(a, &job, shape, fn);
+    job.y = out != NULL
+                ? out->data
+                : kernel_scratch(a, (uint64_t)(tensor_count(shape) + 1) * element_bytes(x->type));
+    return job.y == NULL ? BRINK_OUT_OF_MEMORY : pool_run(a, &job, shape, fn);
 }
 
 /* ── AveragePool and LpPool ── */
@@ -137,36 +159,19 @@ static double root(double x, double p)
     return p == 1 ? x : p == 2 ? sqrt(x) : pow(x, 1 / p);
 }
 
-/* Sums over the window: times `share`, or of p-th powers when share is NULL. */
+#define SUM(i) y[r] += x[i]
+#define POWERS(i) y[r] += TYPE_OF_POWER(power(fabs((double)x[i]), job->p))
+
 #define SUM_POOL(T)                                                                                \
-    static void sum_pool_##T(void *arg, int64_t begin, int64_t end, uint32_t thread)               \
-    {                                                                                              \
-        (void)thread;                                                                              \
-        const pool_job *job = arg;                                                                 \
-        const window *w = &job->w;                                                                 \
-        T values[WINDOW_RUN];                                                                      \
-        for (int64_t unit = begin; unit < end; unit++) {                                           \
-            const T *x = (const T *)job->x + unit * w->image_size;                                 \
-            T *y = (T *)job->y + unit * w->result_size;                                            \
-            for (int64_t n = 0; n < w->result_size; n += WINDOW_RUN) {                             \
-                int64_t rest = w->result_size - n, count = rest < WINDOW_RUN ? rest : WINDOW_RUN;  \
-                memset(y + n, 0, (size_t)count * sizeof(T));                                       \
-                for (int64_t k = 0; k < w->kernel_size; k++) {                                     \
-                    window_tap_##T(w, x, k, n, count, 0, values);                                  \
-                    if (job->share != NULL)                                                        \
-                        for (int64_t i = 0; i < count; i++)                                        \
-                            y[n + i] += values[i];                                                 \
-                    else                                                                           \
-                        for (int64_t i = 0; i < count; i++)                                        \
-                            y[n + i] += (T)power(fabs((double)values[i]), job->p);                 \
-                }                                                                                  \
-                for (int64_t i = n; i < n + count; i++)                                            \
-                    y[i] = job->share != NULL ? (T)((double)y[i] * job->share[i])                  \
-                                              : (T)root((double)y[i], job->p);                     \
-            }                                                                                      \
-        }                                                                                          \
-    }
+    POOL(mean_pool_##T, T, memset(y, 0, (size_t)width * sizeof(T)), SUM,                           \
+         for (int64_t r = 0; r < width; r++) y[r] =                                                \
+             (T)((double)y[r] * job->share[row * width + r]);)                                     \
+    POOL(norm_pool_##T, T, memset(y, 0, (size_t)width * sizeof(T)), POWERS,                        \
+         for (int64_t r = 0; r < width; r++) y[r] = (T)root((double)y[r], job->p);)
+#define TYPE_OF_POWER (float)
 SUM_POOL(float)
+#undef TYPE_OF_POWER
+#define TYPE_OF_POWER (double)
 SUM_POOL(double)
 
 static brink_status sum_pool(const kernel_args *a, pool_job *job)
@@ -175,7 +180,11 @@ static brink_status sum_pool(const kernel_args *a, pool_job *job)
     job->y = out->data;
     if (out->type != BRINK_F32 && out->type != BRINK_F64)
         return kernel_bad_type(a, out->type);
-    return pool_run(a, job, out, out->type == BRINK_F32 ? sum_pool_float : sum_pool_double);
+    bool single = out->type == BRINK_F32, mean = job->share != NULL;
+    return pool_run(a, job, out,
+                    mean     ? single ? mean_pool_float : mean_pool_double
+                    : single ? norm_pool_float
+                             : norm_pool_double);
 }
 
 brink_status cpu_average_pool(const kernel_args *a)

@@ -103,6 +103,14 @@ static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t threa
     }
 }
 
+static brink_status check_zero(const kernel_args *a, const quantize_job *job)
+{
+    if (job->zero != NULL && tensor_count(job->zero) < tensor_count(job->scale))
+        return kernel_fail(a, BRINK_BAD_INPUT, "%lld zero points for %lld scales",
+                           (long long)tensor_count(job->zero), (long long)tensor_count(job->scale));
+    return BRINK_OK;
+}
+
 brink_status cpu_quantize(const kernel_args *a)
 {
     quantize_job job = {a->in[0], a->in[1], kernel_in(a, 2), a->out[0], {0}};
@@ -111,6 +119,7 @@ brink_status cpu_quantize(const kernel_args *a)
         type != BRINK_I4 && type != BRINK_U4)
         return kernel_bad_type(a, type);
     TRY(map_of(a, job.x, job.scale, &job.map));
+    TRY(check_zero(a, &job));
     thread_for(a->context->pool, tensor_count(job.x), 4096, quantize_range, &job);
     return BRINK_OK;
 }
@@ -148,9 +157,7 @@ brink_status cpu_dequantize(const kernel_args *a)
     if (job.out->type != BRINK_F32)
         return kernel_bad_type(a, job.out->type);
     TRY(map_of(a, job.x, job.scale, &job.map));
-    if (job.zero != NULL && tensor_count(job.zero) < tensor_count(job.scale))
-        return kernel_fail(a, BRINK_BAD_INPUT, "%lld zero points for %lld scales",
-                           (long long)tensor_count(job.zero), (long long)tensor_count(job.scale));
+    TRY(check_zero(a, &job));
     thread_for(a->context->pool, tensor_count(job.x), 4096,
                byte && job.map.blocks == 0 ? dequantize_bytes : dequantize_range, &job);
     return BRINK_OK;

@@ -237,23 +237,33 @@ typedef struct fold_job {
     int64_t inner;
 } fold_job;
 
+/* Units are output positions of the axis, of all that lies outside of it. */
 #define FOLD(T)                                                                                    \
     static void fold_##T(void *arg, int64_t begin, int64_t end, uint32_t thread)                   \
     {                                                                                              \
         (void)thread;                                                                              \
         const fold_job *job = arg;                                                                 \
         const resize_axis *axis = job->axis;                                                       \
-        int64_t inner = job->inner;                                                                \
-        for (int64_t unit = begin; unit < end; unit++) {                                           \
-            int64_t o = unit % axis->out;                                                          \
-            const T *x = (const T *)job->x + unit / axis->out * axis->in * inner;                  \
-            T *y = (T *)job->y + unit * inner;                                                     \
-            memset(y, 0, (size_t)inner * sizeof(T));                                               \
-            for (int64_t t = o * axis->taps; t < (o + 1) * axis->taps; t++) {                      \
-                const T *from = x + axis->index[t] * inner;                                        \
-                T weight = (T)axis->weight[t];                                                     \
-                for (int64_t i = 0; i < inner; i++)                                                \
-                    y[i] += weight * from[i];                                                      \
+        int64_t inner = job->inner, taps = axis->taps, o = begin % axis->out;                      \
+        const T *x = (const T *)job->x + begin / axis->out * axis->in * inner;                     \
+        T *y = (T *)job->y + begin * inner;                                                        \
+        for (int64_t unit = begin; unit < end; unit++, y += inner) {                               \
+            const int64_t *index = axis->index + o * taps;                                         \
+            const float *weight = axis->weight + o * taps;                                         \
+            if (inner == 1) {                                                                      \
+                T sum = 0;                                                                         \
+                for (int64_t t = 0; t < taps; t++)                                                 \
+                    sum += (T)weight[t] * x[index[t]];                                             \
+                *y = sum;                                                                          \
+            } else {                                                                               \
+                memset(y, 0, (size_t)inner * sizeof(T));                                           \
+                for (int64_t t = 0; t < taps; t++)                                                 \
+                    for (int64_t i = 0; i < inner; i++)                                            \
+                        y[i] += (T)weight[t] * x[index[t] * inner + i];                            \
+            }                                                                                      \
+            if (++o == axis->out) {                                                                \
+                o = 0;                                                                             \
+                x += axis->in * inner;                                                             \
             }                                                                                      \
         }                                                                                          \
     }

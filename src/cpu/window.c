@@ -126,16 +126,38 @@ static int64_t steps_below(int64_t i, int64_t step, int64_t limit, int64_t run)
     return n < run ? n : run;
 }
 
+int64_t window_source_row(const window *w, const int64_t *at, int64_t tap)
+{
+    int64_t k[WINDOW_RANK], source = 0;
+    window_coordinates(w->rank, w->kernel, tap, k);
+    for (uint32_t d = 0; d + 1 < w->rank; d++) {
+        int64_t i = at[d] * w->stride[d] + k[d] * w->dilation[d] - w->before[d];
+        if (i < 0 || i >= w->image[d])
+            return -1;
+        source = source * w->image[d] + i;
+    }
+    return source * w->image[w->rank - 1];
+}
+
+int64_t window_run(const window *w, int64_t t, int64_t n, int64_t *first, int64_t *end)
+{
+    uint32_t last = w->rank - 1;
+    int64_t i = t * w->dilation[last] - w->before[last];
+    *first = steps_below(i, w->stride[last], 0, n);
+    *end = steps_below(i, w->stride[last], w->image[last], n);
+    return i;
+}
+
 #define TAP(T)                                                                                     \
     WINDOW_TAP(T)                                                                                  \
     {                                                                                              \
         uint32_t last = w->rank - 1;                                                               \
         int64_t tap_at[WINDOW_RANK], at[WINDOW_RANK], width = w->image[last];                      \
         int64_t step = w->stride[last];                                                            \
-        window_coordinates(w->rank, w->kernel, tap, tap_at);                                       \
-        window_coordinates(w->rank, w->result, n, at);                                             \
-        for (uint32_t d = 0; d < w->rank; d++)                                                     \
-            tap_at[d] = tap_at[d] * w->dilation[d] - w->before[d];                                 \
+        for (uint32_t d = 0; d < w->rank; d++) {                                                   \
+            at[d] = from[d];                                                                       \
+            tap_at[d] = tap[d] * w->dilation[d] - w->before[d];                                    \
+        }                                                                                          \
         while (columns > 0) {                                                                      \
             int64_t run = w->result[last] - at[last], row = 0, i, r = 0;                           \
             bool inside = true;                                                                    \
@@ -148,15 +170,15 @@ static int64_t steps_below(int64_t i, int64_t step, int64_t limit, int64_t run)
             i = at[last] * step + tap_at[last];                                                    \
             int64_t first = inside ? steps_below(i, step, 0, run) : run;                           \
             int64_t end = inside ? steps_below(i, step, width, run) : run;                         \
-            int64_t from = row * width + i;                                                        \
+            int64_t source = row * width + i;                                                      \
             for (; r < first; r++)                                                                 \
                 to[r] = outside;                                                                   \
             if (step == 1 && end > first) {                                                        \
-                memcpy(to + first, image + from + first, (size_t)(end - first) * sizeof(T));       \
+                memcpy(to + first, image + source + first, (size_t)(end - first) * sizeof(T));     \
                 r = end;                                                                           \
             }                                                                                      \
             for (; r < end; r++)                                                                   \
-                to[r] = image[from + r * step];                                                    \
+                to[r] = image[source + r * step];                                                  \
             for (; r < run; r++)                                                                   \
                 to[r] = outside;                                                                   \
             to += run;                                                                             \

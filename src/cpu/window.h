@@ -28,11 +28,11 @@ brink_status window_read(const kernel_args *a, const tensor *x, const int64_t *k
 brink_status window_read_transposed(const kernel_args *a, const tensor *x, const int64_t *kernel,
                                     const tensor *out, window *w);
 
-/* The elements of one channel's image that tap `tap` meets at results n to n + columns, `outside`
-   where that is padding. */
+/* The elements of one channel's image that the tap at `tap` meets at `columns` results from the one
+   at `from` on, `outside` where that is padding. Both are coordinates. */
 #define WINDOW_TAP(T)                                                                              \
-    void window_tap_##T(const window *w, const T *image, int64_t tap, int64_t n, int64_t columns,  \
-                        T outside, T *to)
+    void window_tap_##T(const window *w, const T *image, const int64_t *tap, const int64_t *from,  \
+                        int64_t columns, T outside, T *to)
 WINDOW_TAP(float);
 WINDOW_TAP(double);
 WINDOW_TAP(int8_t);
@@ -47,6 +47,23 @@ static inline void window_coordinates(uint32_t rank, const int64_t *dims, int64_
 
 /* Where tap `tap` at the result at `at` is in the image, −1 in the padding. */
 int64_t window_source(const window *w, const int64_t *at, int64_t tap);
+
+/* The next coordinates in a dense box; false when all have been. */
+static inline bool window_next(uint32_t rank, const int64_t *dims, int64_t *at)
+{
+    for (uint32_t d = rank; d-- > 0; at[d] = 0)
+        if (++at[d] < dims[d])
+            return true;
+    return false;
+}
+
+/* For rows of results, whose last coordinate runs from 0: where in the image the row begins that tap
+   `tap`, the first of its last dimension, meets; −1 in the padding. */
+int64_t window_source_row(const window *w, const int64_t *at, int64_t tap);
+
+/* … and of n results of such a row, [*first, *end) at which tap t of the last dimension is inside;
+   result r meets element r * stride + what is returned. */
+int64_t window_run(const window *w, int64_t t, int64_t n, int64_t *first, int64_t *end);
 
 /* How many taps at the result at `at` are in the image, or in it and its padding. */
 int64_t window_counted(const window *w, const int64_t *at, bool padding);

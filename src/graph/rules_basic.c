@@ -362,9 +362,12 @@ brink_status infer_quantize(rule_args *r)
     TRY(infer_same(r));
     const ir_value *zero = rule_in(r, 2);
     int64_t dtype = onnx_int(r->node, ATTR_output_dtype, 0);
-    r->out[0].type = zero != NULL ? zero->type : dtype != 0 ? (brink_type)dtype : BRINK_U8;
-    return brink_type_bits(r->out[0].type) != 0 ? BRINK_OK
-                                                : rule_unsupported(r, "its output type is unknown");
+    r->out[0].type = zero != NULL              ? zero->type
+                     : dtype > 0 && dtype < 64 ? (brink_type)dtype
+                                               : BRINK_U8;
+    if (brink_type_bits(r->out[0].type) == 0)
+        return rule_unsupported(r, "element type %d is not supported", (int)r->out[0].type);
+    return BRINK_OK;
 }
 
 brink_status infer_dequantize(rule_args *r)
@@ -372,7 +375,8 @@ brink_status infer_dequantize(rule_args *r)
     const ir_value *scale;
     TRY(infer_same(r));
     TRY(rule_need(r, 1, &scale));
-    r->out[0].type = scale->type;
+    int64_t dtype = onnx_int(r->node, ATTR_output_dtype, 0);
+    r->out[0].type = dtype > 0 && dtype < 64 ? (brink_type)dtype : scale->type;
     return BRINK_OK;
 }
 
