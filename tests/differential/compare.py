@@ -22,8 +22,7 @@ def base_rtol(case, dtype):
     if dtype == F32:
         return case.rtol or 64 * UNIT[F32]
     if dtype == F64:
-        # several kernels work in float inside
-        return max(1e-12, min(case.rtol or 0, 1e-6))
+        return 1e-12
     return 2.01 * UNIT[dtype]
 
 
@@ -43,7 +42,9 @@ def distance(ours, theirs):
 def allowance(case, theirs):
     b = np.abs(np.where(np.isfinite(wide(theirs)), wide(theirs), 0))
     unit = base_rtol(case, theirs.dtype)
-    return unit * b + (case.atol if theirs.dtype in (F32, F64) else 0) + TINY[theirs.dtype]
+    if case.coarse and theirs.dtype == F64:     # the reference worked in f32
+        unit = base_rtol(case, np.dtype(F32))
+    return unit * b + case.atol + TINY[theirs.dtype]
 
 
 def noisy(case, arrays, rng):
@@ -52,21 +53,20 @@ def noisy(case, arrays, rng):
     feeds = dict(case.feeds())
     # half precision: where the engines round is up to them
     unit = 4 * max([UNIT[a.dtype] for a in (*case.values.values(), *arrays.values())
-                    if a.dtype in UNIT and a.dtype != F64] or [2.0**-50])
+                    if a.dtype in UNIT and a.dtype != F64] or [UNIT[F32 if case.coarse else F64]])
 
     def factor(shape, dtype):
         return (1 + unit * rng.uniform(-1, 1, shape)).astype(dtype if dtype == F64 else F32)
 
     def moved(array):
         with np.errstate(all="ignore"):
-            return (array.astype(F64) * factor(array.shape, F64)).astype(array.dtype)
+            return np.asarray(array.astype(F64) * factor(array.shape, F64)).astype(array.dtype)
 
-    for name, array in feeds.items():
-        if is_float(array.dtype):
-            feeds[name] = moved(array)
+    values = {k: moved(v) if is_float(v.dtype) else v for k, v in case.values.items()}
+    feeds = {k: values[k] for k in feeds}
     for tensor in model.graph.initializer:
         if is_float(case.values[tensor.name].dtype):
-            tensor.CopyFrom(numpy_helper.from_array(moved(case.values[tensor.name]), tensor.name))
+            tensor.CopyFrom(numpy_helper.from_array(values[tensor.name], tensor.name))
     if len(case.nodes) > 1:
         nodes, taken = list(model.graph.node), []
         for node in nodes:
@@ -81,7 +81,7 @@ def noisy(case, arrays, rng):
             taken += [node, *after]
         del model.graph.node[:]
         model.graph.node.extend(taken)
-    return model, feeds
+    return model, feeds, values
 
 
 def intermediates(case):
@@ -102,9 +102,8 @@ def spread(case, theirs, runner):
     moves = [np.zeros(y.shape) for y in theirs]
     done = 0
     for _ in range(TRIALS):
-        model, feeds = noisy(case, arrays, rng)
         try:
-            ys = runner(model, feeds)
+            ys = runner(*noisy(case, arrays, rng))
         except engines.Refused:
             continue
         if any(a.shape != b.shape for a, b in zip(ys, theirs)):

@@ -215,33 +215,60 @@ def run_ort(data, feeds):
         raise Refused(" ".join(str(e).split())[:300]) from None
 
 
-HALVES = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 TYPED = {"Cast", "CastLike", "BitCast", "EyeLike", "QuantizeLinear", "DequantizeLinear", "Range",
-         "ConstantOfShape", "OneHot", "Constant"}
+         "ConstantOfShape", "OneHot", "Constant"}     # what they do depends on the type
+OTHERS = tuple(np.dtype(d) for d in (np.float16, ml_dtypes.bfloat16, np.float64))
 
 
-def run_reference(model, feeds):
-    """A half-precision operator is computed in f32 and rounded once, as both engines do; numpy would
-    round at every step."""
-    halves = {a.dtype for a in feeds.values() if a.dtype in HALVES}
-    halves |= {DTYPES[t.data_type] for t in model.graph.initializer
-               if DTYPES.get(t.data_type) in HALVES}
-    node = model.graph.node[0]
-    if len(halves) != 1 or len(model.graph.node) != 1 or node.op_type in TYPED:
-        return evaluate(model, feeds)
-    half, code = halves.pop(), CODES[np.dtype(np.float32)]
-    wide = onnx.ModelProto.FromString(model.SerializeToString())
-    for value in wide.graph.input:
-        if DTYPES[value.type.tensor_type.elem_type] == half:
-            value.type.tensor_type.elem_type = code
-    for tensor in wide.graph.initializer:
-        if DTYPES[tensor.data_type] == half:
-            array = numpy_helper.to_array(tensor).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
-    feeds = {k: v.astype(np.float32) if v.dtype == half else v for k, v in feeds.items()}
-    ys = evaluate(wide, feeds)
+def in_float(model, feeds, run):
+    """`run` on the same operator in f32, its results rounded once to their own type: for the types
+    that an engine has no kernel for, or rounds at every step in. None where there is no such twin."""
+    given = {a.dtype for a in feeds.values()}
+    given |= {DTYPES.get(t.data_type) for t in model.graph.initializer}
+    others = [d for d in OTHERS if d in given]
+    if not others or len(model.graph.node) != 1 or model.graph.node[0].op_type in TYPED:
+        return None
+    kinds = declared(model)
+    codes, code = [CODES[d] for d in others], CODES[np.dtype(np.float32)]
+    twin = onnx.ModelProto.FromString(model.SerializeToString())
     with np.errstate(all="ignore"):
-        return [y.astype(half) if y.dtype == np.float32 else y for y in ys]
+        for value in twin.graph.input:
+            if value.type.tensor_type.elem_type in codes:
+                value.type.tensor_type.elem_type = code
+        for value in twin.graph.output:
+            value.ClearField("type")
+        for tensor in twin.graph.initializer:
+            if tensor.data_type in codes:
+                array = numpy_helper.to_array(tensor).astype(np.float32)
+                tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+        feeds = {k: v.astype(np.float32) if v.dtype in others else v for k, v in feeds.items()}
+        ys = run(twin, feeds)
+        if np.dtype(np.float32) not in given:   # then a result in f32 is the other type's
+            kinds = [kind or (codes[0] if y.dtype == np.float32 else 0)
+                     for y, kind in zip(ys, kinds)]
+        if 0 in kinds:
+            raise Refused("the twin's types are not known")
+        return [y.astype(DTYPES[kind]) if kind in codes else y for y, kind in zip(ys, kinds)]
+
+
+def run_ort_model(model, feeds, values=None):
+    return run_ort(model.SerializeToString(), feeds)
+
+
+def run_ort_in_float(model, feeds, values=None):
+    ys = in_float(model, feeds, run_ort_model)
+    if ys is None:
+        raise Refused("no twin in float")
+    return ys
+
+
+def run_reference(model, feeds, values=None):
+    """Half precision in f32, as numpy would round at every step."""
+    if not any(a.dtype == np.float64 for a in feeds.values()):
+        ys = in_float(model, feeds, evaluate)
+        if ys is not None:
+            return ys
+    return evaluate(model, feeds)
 
 
 def evaluate(model, feeds):

@@ -21,6 +21,8 @@ class Window:
         self.dilations = [g.pick([1, 1, 1, 2, 3]) if dilate else 1 for _ in range(self.rank)]
         self.reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations)]
         self.auto = g.pick(["SAME_UPPER", "SAME_LOWER", "VALID"]) if g.chance(0.25) else None
+        if self.auto and not transposed and any(r < s for r, s in zip(self.reach, self.strides)):
+            self.auto = "VALID"     # SAME would ask for less than no padding
         # a window must hold something that is no padding
         self.pads = [0 if self.auto else g.int(0, min(k - 1, 2)) for k in self.kernel * 2]
         self.size = [g.int(1 if transposed else r, max(most, r)) for r in self.reach]
@@ -74,6 +76,8 @@ def conv_integer(g):
     if groups > 1 or g.chance(0.2):
         more["group"] = groups
     tx, tw = g.pick(PLAIN8), g.pick(PLAIN8)
+    if g.op == "QLinearConv" and tx != tw:      # int8 by uint8 is nobody's
+        tx, tw = PLAIN8[1], PLAIN8[0]
     x, k = g.ints((g.int(1, 2), c, *w.size), tx), g.ints((m, c // groups, *w.kernel), tw)
     if g.op == "ConvInteger":
         zx = g.ints((), tx) if g.chance(0.6) else None
@@ -163,12 +167,21 @@ def pool(g):
     return g.case(g.op, [x], more, outputs, **SLACK)
 
 
+def lp_formula(power):
+    def formula(values):
+        x = np.abs(values["x0"].astype(np.float64)) ** power
+        y = x.sum(tuple(range(2, x.ndim)), keepdims=True) ** (1 / power)
+        return [y.astype(values["x0"].dtype)]
+    return formula
+
+
 @generator("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool")
 def global_pool(g):
     g.version()
     x = g.floats((g.int(1, 3), g.dim(1), *g.shape(1, 3, 200, dim_least=1)), g.type(), special=0.02)
     more = g.attributes(p=g.int(1, 3)) if g.op == "GlobalLpPool" else {}
-    return g.case(g.op, [x], more, **SLACK)
+    formula = lp_formula(more.get("p", 2)) if g.op == "GlobalLpPool" else None
+    return g.case(g.op, [x], more, formula=formula, **SLACK)
 
 
 @generator("MaxUnpool")
@@ -299,7 +312,7 @@ def roi_align(g):
 
 @generator("MaxRoiPool")
 def max_roi_pool(g):
-    g.version()
+    g.version(most=21)      # from 22 on no engine else has it
     n, c, h, w = g.int(1, 2), g.int(1, 3), g.int(3, 10), g.int(3, 10)
     rois = [[g.int(0, n - 1), x, y, x + g.int(0, 4), y + g.int(0, 4)]
             for x, y in ((g.int(0, w - 1), g.int(0, h - 1)) for _ in range(g.int(1, 4)))]
@@ -336,3 +349,14 @@ def col2im(g):
                                        count[0] * count[1]), special=0),
                              np.array(w.size, np.int64), np.array(w.kernel, np.int64)],
                   {"strides": w.strides, "dilations": w.dilations, "pads": w.pads}, **SLACK)
+
+
+@generator("CausalConvWithState")
+def causal_conv(g):
+    g.version(most=28)
+    n, c, length, k = g.int(1, 2), g.int(1, 9), g.int(1, 9), g.int(1, 5)
+    inputs = [g.floats((n, c, length), special=0), g.floats((c, 1, k), special=0),
+              g.floats((c,), special=0) if g.chance(0.5) else None,
+              g.floats((n, c, k - 1), special=0) if g.chance(0.5) else None]
+    return g.case(g.op, inputs, g.attributes(activation=g.pick(["none", "silu", "swish"])),
+                  g.int(1, 2), rtol=2e-5, atol=1e-5)

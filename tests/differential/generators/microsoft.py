@@ -26,6 +26,20 @@ def simplified(g):
                   {"axis": -1, "stash_type": 1, **g.attributes(epsilon=1e-6)}, **NORM)
 
 
+def simplified_formula(values):
+    x, scale = (values[k].astype(np.float64) for k in ("x0", "x1"))
+    return [(x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * scale).astype(np.float32)]
+
+
+@generator("SimplifiedLayerNormalization", domain=MS)
+def simplified_too(g):
+    """Under com.microsoft, where some exporters put it: onnxruntime does not know it there."""
+    g.opset = 17
+    shape = g.shape(1, 4, dim_least=1)
+    return g.case(g.op, [g.floats(shape, special=0), g.floats(shape[-1:], special=0)],
+                  {"axis": -1, "stash_type": 1, "epsilon": 1e-5}, formula=simplified_formula, **NORM)
+
+
 @generator("SkipLayerNormalization", "SkipSimplifiedLayerNormalization", domain=MS)
 def skip(g):
     shape = tuple(g.dim(1, 40) for _ in range(3))
@@ -122,7 +136,7 @@ def rotary(g):
 @generator("GroupQueryAttention", domain=MS)
 def group_query(g):
     kv = g.pick([1, 2, 3])
-    heads, d = kv * g.int(1, 3), g.pick([8, 16])
+    heads, d = kv * g.int(1, 3), g.pick([16, 32])
     rows, past = g.pick([(1, 0), (1, 5), (1, 9), (4, 0), (7, 0), (3, 6)])
     batch = g.int(1, 2) if rows == 1 or past == 0 else 1
     total = past + rows
@@ -153,3 +167,43 @@ def group_query(g):
     if g.chance(0.1):
         more["smooth_softmax"] = 1
     return g.case(g.op, inputs, more, 3, rtol=1e-4, atol=1e-5)
+
+
+@generator("QGemm", domain=MS)
+def qgemm(g):
+    from .quantised import PLAIN8, scales
+    m, k, n = (g.dim(1, 33) for _ in range(3))
+    ta, tb = g.int(0, 1), g.int(0, 1)
+    kind, kind_b = g.pick(PLAIN8), np.dtype(np.int8)
+    wide = (n,) if g.chance(0.4) else ()
+    sa, sb = scales(g, ()), scales(g, wide)
+    y = g.chance(0.7)
+    inputs = [g.ints((k, m) if ta else (m, k), kind), sa, g.ints((), kind),
+              g.ints((n, k) if tb else (k, n), kind_b), sb, g.ints(wide, kind_b),
+              g.ints((n,), np.int32, -900, 900) if g.chance(0.5) else None,
+              (scales(g, ()) * 100).astype(F32) if y else None, g.ints((), kind) if y else None]
+    return g.case("QGemm", inputs, {"transA": ta, "transB": tb, **g.attributes(alpha=0.5)},
+                  steps=1, rtol=1e-5)
+
+
+def group_formula(groups, activation):
+    def formula(values):
+        x, scale, bias = (values[k].astype(np.float64) for k in ("x0", "x1", "x2"))
+        parts = x.reshape(x.shape[0], -1, groups, x.shape[-1] // groups)
+        mean = parts.mean((1, 3), keepdims=True)
+        variance = parts.var((1, 3), keepdims=True)
+        y = ((parts - mean) / np.sqrt(variance + 1e-5)).reshape(x.shape) * scale + bias
+        return [(y / (1 + np.exp(-y)) if activation else y).astype(np.float32)]
+    return formula
+
+
+@generator("GroupNorm", domain=MS)
+def group_norm(g):
+    groups, activation = g.int(1, 4), g.int(0, 1)
+    c = groups * g.int(1, 4)
+    shape = (g.int(1, 2), g.int(1, 5), g.int(1, 5), c)
+    return g.case("GroupNorm", [g.floats(shape, special=0), g.floats((c,), special=0),
+                                g.floats((c,), special=0)],
+                  {"groups": groups, "activation": activation, "channels_last": 1,
+                   "epsilon": 1e-5}, rtol=1e-4, atol=1e-4,
+                  formula=group_formula(groups, activation))

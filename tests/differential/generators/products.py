@@ -6,7 +6,7 @@ from cases import F32, generator, is_float
 
 
 def small(g, dtype, shape):
-    return g.array(dtype, shape, 0.02, -9, 9)
+    return g.array(dtype, shape, 0.02 if is_float(dtype) else 0, -9, 9)
 
 
 def product_shapes(g, most=6):

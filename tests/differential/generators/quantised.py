@@ -37,7 +37,8 @@ def quantize(g):
     since = schema.since_version
     variable = {t.type_param_str for t in schema.type_constraints}
     x_type = g.type("T1")
-    x = g.array(x_type, g.shape(0, 4, 800, dim_least=0 if g.chance(0.2) else 1), 0.05, -2000, 2000)
+    x = g.array(x_type, g.shape(0, 4, 800, dim_least=0 if g.chance(0.2) else 1),
+                0.05 if is_float(x_type) else 0, -2000, 2000)
     shape, more = layout(g, since, x.shape)
     s_type = x_type if since < 23 else g.type("T2")
     if not is_float(s_type):
@@ -56,7 +57,8 @@ def quantize(g):
         more["output_dtype"] = CODES[zero_type]
     if since >= 19 and g.chance(0.2):
         more["saturate"] = 1
-    x = np.nan_to_num(x.astype(np.float64), nan=0.0).astype(x_type) if is_float(x_type) else x
+    if is_float(x_type):    # what is no number has no code
+        x = np.clip(np.nan_to_num(x.astype(np.float64), nan=0.0), -6e4, 6e4).astype(x_type)
     return g.case("QuantizeLinear", [x, scales(g, shape, s_type), zero], more)
 
 

@@ -13,13 +13,12 @@ def reduce(g):
     schema = g.version()
     dtype = g.type()
     shape = g.shape(elements=3000)
-    nothing_in = g.op in ("ReduceMax", "ReduceMin", "ReduceMean")
-    if nothing_in and not is_float(dtype):      # the least of nothing, in integers
-        shape = tuple(d or 1 for d in shape)
+    if g.op in ("ReduceMean", "ReduceLogSum", "ReduceLogSumExp") and not is_float(dtype):
+        shape = tuple(d or 1 for d in shape)    # of nothing: not a number, but an integer
     low, high = (-2, 2) if g.op == "ReduceProd" else (-50, 50)
     if g.op == "ReduceLogSum" or not is_float(dtype) and g.op in ("ReduceLogSumExp", "ReduceL2"):
         low, high = 1, 9
-    x = g.array(dtype, shape, 0.04, low, high)
+    x = g.array(dtype, shape, 0.04 if is_float(dtype) else 0, low, high)
     if g.op == "ReduceLogSum" and is_float(dtype):
         x = np.abs(x)
     axes = axes_of(g, len(shape), 1) if shape and g.chance(0.85) else None
@@ -70,8 +69,9 @@ def top_k(g):
 def hardmax(g):
     g.version()
     x = g.array(g.type(), g.shape(1), 0)
-    return g.case("Hardmax", [np.round(x.astype(F64)).astype(x.dtype)],
-                  g.attributes(axis=axis_of(g, x.ndim) if g.opset >= 11 else g.int(0, x.ndim - 1)))
+    axis = axis_of(g, x.ndim) if g.opset >= 11 else g.int(0, x.ndim - 1)
+    more = {"axis": axis} if x.ndim == 1 else g.attributes(axis=axis)
+    return g.case("Hardmax", [np.round(x.astype(F64)).astype(x.dtype)], more)
 
 
 @generator("Softmax", "LogSoftmax")
