@@ -32,6 +32,29 @@ static void rescale(attention_state *s, int64_t r, int64_t dv, float top)
         s->values[r * dv + i] *= factor;
 }
 
+void attention_softcap(float *scores, int64_t n, float softcap)
+{
+    if (softcap == 0)
+        return;
+    for (int64_t i = 0; i < n; i++)
+        scores[i] /= softcap;
+    simd()->tanh(scores, scores, n);
+    for (int64_t i = 0; i < n; i++)
+        scores[i] *= softcap;
+}
+
+void attention_bias(const attention *a, int64_t r, int64_t begin, int64_t n, float *scores)
+{
+    for (int w = 0; w < 2; w++) {
+        const float *bias = a->bias[w][r];
+        for (int64_t i = 0; bias != NULL && i < n; i++)
+            scores[i] += bias[begin + i];
+    }
+    const uint8_t *mask = a->mask[r];
+    for (int64_t i = 0; mask != NULL && i < n; i++)
+        scores[i] = mask[begin + i] ? scores[i] : -INFINITY;
+}
+
 /* Scores of keys [begin, begin + n) become weights; keys a row does not see weigh nothing. */
 static void weigh(const attention *a, attention_state *s, int64_t r, int64_t begin, int64_t n,
                   float *scores)
@@ -41,16 +64,8 @@ static void weigh(const attention *a, attention_state *s, int64_t r, int64_t beg
     high = high > n ? n : high < low ? low : high;
     float *seen = scores + low;
     int64_t count = high - low;
-    if (a->softcap != 0) {
-        for (int64_t i = 0; i < count; i++)
-            seen[i] /= a->softcap;
-        simd()->tanh(seen, seen, count);
-        for (int64_t i = 0; i < count; i++)
-            seen[i] *= a->softcap;
-    }
-    if (a->bias[r] != NULL)
-        for (int64_t i = 0; i < count; i++)
-            seen[i] += a->bias[r][begin + low + i];
+    attention_softcap(seen, count, a->softcap);
+    attention_bias(a, r, begin + low, count, seen);
     float top = simd()->top(seen, count);
     rescale(s, r, a->dv, top);
     memset(scores, 0, (size_t)low * sizeof(float));

@@ -18,9 +18,10 @@ typedef struct attention {
     int64_t first, last;
     int64_t low[ATTENTION_ROWS]; /* keys [low, high) are visible to a row */
     int64_t high[ATTENTION_ROWS];
-    const float *bias[ATTENTION_ROWS]; /* added to the scores, by key; NULL: none */
-    float softcap;                     /* 0: none; else scores become softcap * tanh(s / softcap) */
-    float *scores;                     /* [ATTENTION_ROWS, ATTENTION_KEYS] to work in */
+    const float *bias[2][ATTENTION_ROWS]; /* both added to the scores, by key; NULL: none */
+    const uint8_t *mask[ATTENTION_ROWS];  /* 0: the row does not see this key; NULL: none */
+    float softcap; /* 0: none; else scores become softcap * tanh(s / softcap) */
+    float *scores; /* [ATTENTION_ROWS, ATTENTION_KEYS] to work in */
 } attention;
 
 /* What a row has seen so far: the sum of exp(score − top), and of exp(score − top) * v. */
@@ -28,6 +29,10 @@ typedef struct attention_state {
     float top[ATTENTION_ROWS], sum[ATTENTION_ROWS];
     float *values; /* [rows, dv] */
 } attention_state;
+
+/* The steps from a score to what the softmax takes: keys [begin, begin + n) of row r. */
+void attention_softcap(float *scores, int64_t n, float softcap);
+void attention_bias(const attention *a, int64_t r, int64_t begin, int64_t n, float *scores);
 
 void attention_begin(attention_state *s, int64_t rows, int64_t dv);
 void attention_keys(const attention *a, attention_state *s);

@@ -1,13 +1,14 @@
-/* group_query_attention.c — GroupQueryAttention: causal attention with a key-value cache.
+/* group_query_attention.c — GroupQueryAttention: attention with a key-value cache.
 
-   Source: onnxruntime's com.microsoft.GroupQueryAttention (CPU semantics). First the new keys and
-   values are written behind the past ones, keys and queries rotated; then each unit of work takes
-   one key-value head and up to 16 rows of the query heads that share it. With one row a head the
-   keys are also cut in stretches, so that all threads have work, and the parts are merged.
+   Source: onnxruntime's com.microsoft.GroupQueryAttention (CPU semantics). The new keys and values
+   are written behind the past ones, keys and queries normed and rotated; attention_heads does the
+   rest.
 
    Batch b has seqlens_k[b] + 1 keys in all and its new rows end there; in a first prompt (as many
-   rows as keys) they begin at 0, and rows beyond a shorter sequence's end are padding. */
-#include "cpu/attention.h"
+   rows as keys) they begin at 0, and rows beyond a shorter sequence's end are padding. With
+   query_seqlens only so many of its new rows are valid, and the others are neither appended nor
+   answered for. Past and present may be one buffer. */
+#include "cpu/attention_heads.h"
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
 #include "cpu/rope.h"
@@ -16,9 +17,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { STRETCH = 256 };
-
 typedef struct gqa {
+    attention_heads core;
     int64_t batch, rows, heads, kv_heads, d; /* rows: new positions */
     const float *q, *k, *v;
     int64_t q_stride, kv_stride; /* from one position to the next */
@@ -26,19 +26,12 @@ typedef struct gqa {
     float *present[2];
     int64_t past_rows, past_capacity, capacity; /* rows between heads of past and present */
     bool in_place[2];
-    const tensor *seqlens, *positions, *bias, *sink;
+    const tensor *seqlens, *valid, *positions;
     const float *cos, *sin, *q_norm, *k_norm;
     int64_t half, cache_rows; /* of the rotary caches; half 0: no rotation */
-    bool interleaved, first_prompt, smooth;
-    int64_t window; /* keys a row sees, itself included; <= 0: all */
-    float scale, softcap, epsilon;
-    float *queries; /* [batch, kv_heads, heads / kv_heads, rows, d] rotated and scaled */
-    float *y;       /* [batch, rows, heads * d] */
-    char *memory;   /* each thread's scores and values */
-    uint64_t each;
-    int64_t tiles, stretches;
-    char *partial; /* states of stretches */
-    uint64_t partial_each;
+    bool interleaved, first_prompt;
+    float q_epsilon, k_epsilon;
+    float *queries; /* [batch, heads, rows, d] normed and rotated; NULL when they are as given */
 } gqa;
 
 static int64_t total_of(const gqa *g, int64_t b)
@@ -46,9 +39,14 @@ static int64_t total_of(const gqa *g, int64_t b)
     return tensor_int(g->seqlens, b) + 1;
 }
 
+static int64_t valid_of(const gqa *g, int64_t b)
+{
+    return g->valid == NULL ? g->rows : tensor_int(g->valid, b);
+}
+
 static int64_t past_of(const gqa *g, int64_t b)
 {
-    int64_t past = g->first_prompt ? 0 : total_of(g, b) - g->rows;
+    int64_t past = g->first_prompt ? 0 : total_of(g, b) - valid_of(g, b);
     return past < 0 ? 0 : past;
 }
 
@@ -61,10 +59,11 @@ static int64_t position_of(const gqa *g, int64_t b, int64_t s)
 }
 
 /* One head's vector: normed if there is a weight, then rotated. */
-static void prepare(const gqa *g, float *to, const float *x, const float *norm, int64_t position)
+static void prepare(const gqa *g, float *to, const float *x, const float *norm, float epsilon,
+                    int64_t position)
 {
     if (norm != NULL) {
-        float inverse = 1 / sqrtf(simd()->squares(x, 0, g->d) / (float)g->d + g->epsilon);
+        float inverse = 1 / sqrtf(simd()->squares(x, 0, g->d) / (float)g->d + epsilon);
         simd()->normalize(to, x, 0, inverse, norm, NULL, g->d);
         x = to;
     }
@@ -80,19 +79,22 @@ static void append_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     (void)thread;
     const gqa *g = arg;
-    int64_t shared = g->heads / g->kv_heads;
     for (int64_t i = begin; i < end; i++) {
-        int64_t b = i / g->rows, s = i % g->rows, position = position_of(g, b, s);
-        for (int64_t h = 0; h < g->heads; h++) {
-            int64_t at = ((b * g->kv_heads + h / shared) * shared + h % shared) * g->rows + s;
-            float *to = g->queries + at * g->d;
-            prepare(g, to, g->q + i * g->q_stride + h * g->d, g->q_norm, position);
-            for (int64_t j = 0; j < g->d; j++)
-                to[j] *= g->scale;
+        int64_t b = i / g->rows, s = i % g->rows;
+        if (s >= valid_of(g, b)) {
+            for (int64_t h = 0; g->queries != NULL && h < g->heads; h++)
+                memset(g->queries + ((b * g->heads + h) * g->rows + s) * g->d, 0,
+                       (size_t)g->d * sizeof(float));
+            continue;
         }
+        int64_t position = position_of(g, b, s);
+        for (int64_t h = 0; g->queries != NULL && h < g->heads; h++)
+            prepare(g, g->queries + ((b * g->heads + h) * g->rows + s) * g->d,
+                    g->q + i * g->q_stride + h * g->d, g->q_norm, g->q_epsilon, position);
         for (int64_t h = 0; h < g->kv_heads; h++) {
             int64_t at = ((b * g->kv_heads + h) * g->capacity + past_of(g, b) + s) * g->d;
-            prepare(g, g->present[0] + at, g->k + i * g->kv_stride + h * g->d, g->k_norm, position);
+            prepare(g, g->present[0] + at, g->k + i * g->kv_stride + h * g->d, g->k_norm,
+                    g->k_epsilon, position);
             memcpy(g->present[1] + at, g->v + i * g->kv_stride + h * g->d,
                    (size_t)g->d * sizeof(float));
         }
@@ -119,99 +121,11 @@ static void past_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 static void clear_tails(const gqa *g, int64_t present_rows)
 {
     for (int64_t head = 0; head < g->batch * g->kv_heads; head++) {
-        int64_t end = past_of(g, head / g->kv_heads) + g->rows;
+        int64_t b = head / g->kv_heads, end = past_of(g, b) + valid_of(g, b);
         for (int w = 0; w < 2 && end < present_rows; w++)
             if (!g->in_place[w])
                 memset(g->present[w] + (head * g->capacity + end) * g->d, 0,
                        (size_t)((present_rows - end) * g->d) * sizeof(float));
-    }
-}
-
-static void bias_rows(const gqa *g, attention *t, int64_t r, int64_t b, int64_t h, int64_t s)
-{
-    t->bias[r] = NULL;
-    if (g->bias == NULL)
-        return;
-    const int64_t *dims = g->bias->dims;
-    int64_t at = (dims[0] == 1 ? 0 : b) * dims[1] + (dims[1] == 1 ? 0 : h);
-    t->bias[r] = (const float *)g->bias->data + (at * dims[2] + (dims[2] == 1 ? 0 : s)) * dims[3];
-}
-
-static void finish_row(const gqa *g, attention_state *state, int64_t r, int64_t b, int64_t h,
-                       int64_t s)
-{
-    if (g->sink != NULL)
-        attention_sink(state, r, g->d, (float)tensor_number(g->sink, h));
-    else if (g->smooth)
-        attention_sink(state, r, g->d, 0);
-    attention_end(state, r, g->d, g->y + ((b * g->rows + s) * g->heads + h) * g->d);
-}
-
-static attention_state *partial_state(const gqa *g, int64_t index)
-{
-    attention_state *state = (attention_state *)(void *)(g->partial + index * g->partial_each);
-    state->values = (float *)(void *)((char *)state + (sizeof *state + 63) / 64 * 64);
-    return state;
-}
-
-static void attend_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
-{
-    const gqa *g = arg;
-    int64_t shared = g->heads / g->kv_heads, all = shared * g->rows;
-    float *scores = (float *)(void *)(g->memory + thread * g->each);
-    attention_state local = {.values = scores + ATTENTION_ROWS * ATTENTION_KEYS};
-    for (int64_t unit = begin; unit < end; unit++) {
-        int64_t stretch = unit % g->stretches, tile = unit / g->stretches % g->tiles;
-        int64_t head = unit / (g->stretches * g->tiles), b = head / g->kv_heads;
-        int64_t row = tile * ATTENTION_ROWS, total = total_of(g, b), past = past_of(g, b);
-        attention t = {.rows = all - row < ATTENTION_ROWS ? all - row : ATTENTION_ROWS,
-                       .d = g->d,
-                       .dv = g->d,
-                       .q = g->queries + (head * all + row) * g->d,
-                       .q_row = g->d,
-                       .k = g->present[0] + head * g->capacity * g->d,
-                       .v = g->present[1] + head * g->capacity * g->d,
-                       .k_row = g->d,
-                       .v_row = g->d,
-                       .first = 0,
-                       .last = total,
-                       .softcap = g->softcap,
-                       .scores = scores};
-        if (g->stretches > 1) {
-            int64_t each = (total + g->stretches - 1) / g->stretches;
-            t.first = stretch * each < total ? stretch * each : total;
-            t.last = t.first + each < total ? t.first + each : total;
-        }
-        for (int64_t r = 0; r < t.rows; r++) {
-            int64_t h = head % g->kv_heads * shared + (row + r) / g->rows, s = (row + r) % g->rows;
-            t.high[r] = past + s + 1 < total ? past + s + 1 : total;
-            t.low[r] = g->window > 0 && t.high[r] > g->window ? t.high[r] - g->window : 0;
-            bias_rows(g, &t, r, b, h, s);
-        }
-        attention_state *state = g->stretches > 1 ? partial_state(g, unit) : &local;
-        attention_begin(state, t.rows, g->d);
-        attention_keys(&t, state);
-        if (g->stretches > 1)
-            continue;
-        for (int64_t r = 0; r < t.rows; r++)
-            finish_row(g, state, r, b, head % g->kv_heads * shared + (row + r) / g->rows,
-                       (row + r) % g->rows);
-    }
-}
-
-/* Puts the stretches of each head and tile together. */
-static void merge(const gqa *g)
-{
-    int64_t shared = g->heads / g->kv_heads, all = shared * g->rows;
-    for (int64_t unit = 0; unit < g->batch * g->kv_heads * g->tiles; unit++) {
-        int64_t head = unit / g->tiles, row = unit % g->tiles * ATTENTION_ROWS;
-        attention_state *state = partial_state(g, unit * g->stretches);
-        for (int64_t r = 0; r < ATTENTION_ROWS && row + r < all; r++) {
-            for (int64_t i = 1; i < g->stretches; i++)
-                attention_merge(state, partial_state(g, unit * g->stretches + i), r, g->d);
-            finish_row(g, state, r, head / g->kv_heads,
-                       head % g->kv_heads * shared + (row + r) / g->rows, (row + r) % g->rows);
-        }
     }
 }
 
@@ -222,7 +136,7 @@ static brink_status inputs(const kernel_args *a, gqa *g)
     g->kv_heads = onnx_int(a->node, ATTR_kv_num_heads, 0);
     for (uint32_t i = 0; i < a->in_count; i++) {
         const tensor *t = a->in[i];
-        bool integer = i == 5 || i == 6 || i == 9;
+        bool integer = i == 5 || i == 6 || i == 9 || i == 16;
         if (t != NULL && !integer && t->type != BRINK_F32)
             return kernel_bad_type(a, t->type);
     }
@@ -256,27 +170,31 @@ static brink_status inputs(const kernel_args *a, gqa *g)
     }
     g->seqlens = a->in[5];
     g->positions = kernel_in(a, 9);
-    g->bias = kernel_in(a, 10);
-    g->sink = kernel_in(a, 11);
-    if (kernel_in(a, 12) != NULL || kernel_in(a, 13) != NULL)
-        return kernel_fail(a, BRINK_UNSUPPORTED, "a quantised key-value cache");
+    g->valid = kernel_in(a, 16);
     for (uint32_t i = 14; i <= 15; i++)
         if (kernel_in(a, i) != NULL && tensor_count(a->in[i]) != g->d)
             return kernel_fail(a, BRINK_BAD_INPUT, "norm weight of %lld for heads of %lld",
                                (long long)tensor_count(a->in[i]), (long long)g->d);
     g->q_norm = kernel_in(a, 14) != NULL ? a->in[14]->data : NULL;
     g->k_norm = kernel_in(a, 15) != NULL ? a->in[15]->data : NULL;
-    g->first_prompt = g->rows == tensor_int(a->in[6], 0);
-    if (tensor_count(g->seqlens) != g->batch)
+    g->first_prompt = g->valid == NULL && g->rows == tensor_int(a->in[6], 0);
+    if (tensor_count(g->seqlens) != g->batch ||
+        (g->valid != NULL && tensor_count(g->valid) != g->batch))
         return kernel_fail(a, BRINK_BAD_INPUT, "%lld entries of seqlens_k for a batch of %lld",
                            (long long)tensor_count(g->seqlens), (long long)g->batch);
     if (g->positions != NULL && tensor_count(g->positions) != 1 &&
         tensor_count(g->positions) != g->batch * g->rows)
         return kernel_fail(a, BRINK_BAD_INPUT, "%lld position_ids for %lld rows",
                            (long long)tensor_count(g->positions), (long long)(g->batch * g->rows));
-    if (g->sink != NULL && tensor_count(g->sink) != g->heads)
+    const tensor *sink = kernel_in(a, 11), *bias = kernel_in(a, 10);
+    if (sink != NULL && tensor_count(sink) != g->heads)
         return kernel_fail(a, BRINK_BAD_INPUT, "head_sink of %lld for %lld heads",
-                           (long long)tensor_count(g->sink), (long long)g->heads);
+                           (long long)tensor_count(sink), (long long)g->heads);
+    if (bias != NULL && (bias->rank != 4 || (bias->dims[0] != 1 && bias->dims[0] != g->batch) ||
+                         (bias->dims[1] != 1 && bias->dims[1] != g->heads) ||
+                         (bias->dims[2] != 1 && bias->dims[2] != g->rows)))
+        return kernel_fail(a, BRINK_BAD_INPUT, "attention_bias does not fit %lld heads, %lld rows",
+                           (long long)g->heads, (long long)g->rows);
     return BRINK_OK;
 }
 
@@ -294,39 +212,33 @@ static brink_status attributes(const kernel_args *a, gqa *g)
         g->half = cos->dims[1];
     }
     g->interleaved = onnx_int(a->node, ATTR_rotary_interleaved, 0) != 0;
-    g->window = onnx_int(a->node, ATTR_local_window_size, -1);
-    g->softcap = onnx_float(a->node, ATTR_softcap, 0);
-    g->smooth = onnx_int(a->node, ATTR_smooth_softmax, 0) == 1;
-    g->epsilon = onnx_float(a->node, ATTR_qk_norm_epsilon, 1e-6f);
-    g->scale = onnx_float(a->node, ATTR_scale, 0);
-    if (g->scale == 0)
-        g->scale = 1 / sqrtf((float)g->d);
+    float epsilon = onnx_float(a->node, ATTR_qk_norm_epsilon, 1e-6f);
+    g->q_epsilon = onnx_float(a->node, ATTR_q_norm_epsilon, epsilon);
+    g->k_epsilon = onnx_float(a->node, ATTR_k_norm_epsilon, epsilon);
     return BRINK_OK;
 }
 
 /* What only the data says: every length and position is inside its buffer. */
 static brink_status lengths(const kernel_args *a, const gqa *g, int64_t present_rows)
 {
+    const tensor *bias = kernel_in(a, 10);
     for (int64_t b = 0; b < g->batch; b++) {
-        int64_t total = total_of(g, b), end = past_of(g, b) + g->rows;
-        if (total < 1 || total > present_rows || end > present_rows)
+        int64_t total = total_of(g, b), valid = valid_of(g, b), end = past_of(g, b) + valid;
+        if (total < 1 || total > present_rows || end > present_rows || valid < 0 || valid > g->rows)
             return kernel_fail(a, BRINK_BAD_INPUT,
                                "seqlens_k %lld with %lld new rows, the cache "
                                "has %lld",
-                               (long long)(total - 1), (long long)g->rows, (long long)present_rows);
+                               (long long)(total - 1), (long long)valid, (long long)present_rows);
         if (past_of(g, b) > g->past_rows)
             return kernel_fail(a, BRINK_BAD_INPUT,
                                "seqlens_k %lld means %lld past rows, there are "
                                "%lld",
                                (long long)(total - 1), (long long)past_of(g, b),
                                (long long)g->past_rows);
-        if (g->bias != NULL && (g->bias->rank != 4 || g->bias->dims[3] < total ||
-                                (g->bias->dims[0] != 1 && g->bias->dims[0] != g->batch) ||
-                                (g->bias->dims[1] != 1 && g->bias->dims[1] != g->heads) ||
-                                (g->bias->dims[2] != 1 && g->bias->dims[2] != g->rows)))
+        if (bias != NULL && bias->dims[3] < total)
             return kernel_fail(a, BRINK_BAD_INPUT, "attention_bias does not fit %lld keys",
                                (long long)total);
-        for (int64_t s = 0; g->half > 0 && s < g->rows; s++) {
+        for (int64_t s = 0; g->half > 0 && s < valid; s++) {
             int64_t position = position_of(g, b, s);
             if (position < 0 || position >= g->cache_rows)
                 return kernel_fail(a, BRINK_BAD_INPUT,
@@ -338,9 +250,48 @@ static brink_status lengths(const kernel_args *a, const gqa *g, int64_t present_
     return BRINK_OK;
 }
 
-static uint64_t rounded(uint64_t bytes)
+/* The core's view, but for what lies in scratch. */
+static void set_core(const kernel_args *a, gqa *g, int64_t present_rows)
 {
-    return (bytes + 63) / 64 * 64;
+    const tensor *bias = kernel_in(a, 10), *sink = kernel_in(a, 11);
+    int64_t window = onnx_int(a->node, ATTR_local_window_size, -1);
+    attention_heads *h = &g->core;
+    attention_strides kv = {g->kv_heads * g->capacity * g->d, g->capacity * g->d, g->d};
+    *h = (attention_heads){.batch = g->batch,
+                           .heads = g->heads,
+                           .kv_heads = g->kv_heads,
+                           .rows = g->rows,
+                           .keys = present_rows,
+                           .d = g->d,
+                           .dv = g->d,
+                           .q = g->q,
+                           .q_at = {g->rows * g->q_stride, g->d, g->q_stride},
+                           .k_at = kv,
+                           .v_at = kv,
+                           .y_at = {g->rows * g->heads * g->d, g->d, g->heads * g->d},
+                           .left = window > 0 ? window - 1 : -1,
+                           .right = onnx_int(a->node, ATTR_causal, 1) != 0 ? 0 : -1,
+                           .bias_keys = present_rows,
+                           .sink = sink != NULL ? sink->data : NULL,
+                           .smooth = onnx_int(a->node, ATTR_smooth_softmax, 0) == 1,
+                           .scale = onnx_float(a->node, ATTR_scale, 0),
+                           .softcap = onnx_float(a->node, ATTR_softcap, 0)};
+    if (h->scale == 0)
+        h->scale = 1 / sqrtf((float)g->d);
+    if (bias != NULL) {
+        const int64_t *dims = bias->dims;
+        h->bias[0] = bias->data;
+        h->bias_at[0] =
+            (attention_strides){dims[0] == 1 ? 0 : dims[1] * dims[2] * dims[3],
+                                dims[1] == 1 ? 0 : dims[2] * dims[3], dims[2] == 1 ? 0 : dims[3]};
+    }
+    if (kernel_out(a, 3) != NULL) {
+        h->scores = a->out[3]->data;
+        h->zeros = true;
+        h->stage = onnx_int(a->node, ATTR_qk_output, 0) == 2 ? ATTENTION_SOFTMAX : ATTENTION_MASKED;
+    }
+    if (kernel_out(a, 0) != NULL)
+        h->y = a->out[0]->data;
 }
 
 brink_status cpu_group_query_attention(const kernel_args *a)
@@ -361,34 +312,32 @@ brink_status cpu_group_query_attention(const kernel_args *a)
     g.capacity = present != NULL && present->capacity > 0 ? present->capacity : present_rows;
     TRY(lengths(a, &g, present_rows));
 
+    set_core(a, &g, present_rows);
+
+    bool as_given = g.half == 0 && g.q_norm == NULL;
     thread_pool *pool = a->context->pool;
-    uint64_t threads = thread_pool_size(pool);
-    int64_t kv = g.batch * g.kv_heads, longest = 0;
-    for (int64_t b = 0; b < g.batch; b++)
-        longest = total_of(&g, b) > longest ? total_of(&g, b) : longest;
-    g.tiles = (g.heads / g.kv_heads * g.rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS;
-    g.stretches = 1;
-    if (threads > 1 && kv * g.tiles < 8 * (int64_t)threads) {
-        g.stretches = 8 * (int64_t)threads / (kv * g.tiles);
-        if (g.stretches > longest / STRETCH)
-            g.stretches = longest / STRETCH;
-        if (g.stretches < 1)
-            g.stretches = 1;
-    }
-    uint64_t row = (uint64_t)(ATTENTION_ROWS * g.d) * sizeof(float);
-    g.each = rounded(ATTENTION_ROWS * ATTENTION_KEYS * sizeof(float) + row);
-    g.partial_each = rounded(sizeof(attention_state)) + rounded(row);
-    uint64_t queries = rounded((uint64_t)(g.batch * g.heads * g.rows * g.d) * sizeof(float));
-    uint64_t parts = g.stretches > 1 ? g.partial_each * (uint64_t)(kv * g.tiles * g.stretches) : 0;
-    uint64_t missing = rounded((uint64_t)(kv * g.capacity * g.d) * sizeof(float));
+    int64_t kv = g.batch * g.kv_heads;
+    uint64_t core = attention_heads_scratch(a, &g.core);
+    uint64_t lines = attention_rounded((uint64_t)(2 * g.batch) * sizeof(int64_t));
+    uint64_t queries = (uint64_t)(g.batch * g.heads * g.rows * g.d) * sizeof(float);
+    queries = as_given ? 0 : attention_rounded(queries);
+    uint64_t missing = attention_rounded((uint64_t)(kv * g.capacity * g.d) * sizeof(float));
     uint64_t extra = (out[0] == NULL ? missing : 0) + (out[1] == NULL ? missing : 0);
-    char *memory = kernel_scratch(a, threads * g.each + queries + parts + extra);
+    char *memory = kernel_scratch(a, core + lines + queries + extra);
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;
-    g.memory = memory;
-    g.queries = (float *)(void *)(memory + threads * g.each);
-    g.partial = memory + threads * g.each + queries;
-    char *rest = g.partial + parts;
+    int64_t *total = (int64_t *)(void *)(memory + core), *offset = total + g.batch;
+    for (int64_t b = 0; b < g.batch; b++) {
+        total[b] = total_of(&g, b);
+        offset[b] = past_of(&g, b);
+    }
+    g.core.total = total;
+    g.core.offset = offset;
+    if (!as_given) {
+        g.core.q = g.queries = (float *)(void *)(memory + core + lines);
+        g.core.q_at = (attention_strides){g.heads * g.rows * g.d, g.rows * g.d, g.d};
+    }
+    char *rest = memory + core + lines + queries;
     for (int w = 0; w < 2; w++) {
         g.present[w] = out[w] != NULL ? out[w]->data : (float *)(void *)rest;
         rest += out[w] == NULL ? missing : 0;
@@ -399,17 +348,13 @@ brink_status cpu_group_query_attention(const kernel_args *a)
                                "rows, %lld and %lld",
                                (long long)g.past_capacity, (long long)g.capacity);
     }
-    tensor *y = kernel_out(a, 0);
+    g.core.k = g.present[0];
+    g.core.v = g.present[1];
     thread_for(pool, 2 * kv, grain_for(g.past_rows * g.d), past_range, &g);
     clear_tails(&g, present_rows);
     thread_for(pool, g.batch * g.rows, grain_for(2 * (g.heads + g.kv_heads) * g.d), append_range,
                &g);
-    if (y == NULL)
-        return BRINK_OK;
-    g.y = y->data;
-    thread_for(pool, kv * g.tiles * g.stretches,
-               grain_for(ATTENTION_ROWS * longest / g.stretches * g.d / 8), attend_range, &g);
-    if (g.stretches > 1)
-        merge(&g);
+    if (g.core.y != NULL || g.core.scores != NULL)
+        attention_heads_run(a, &g.core, memory);
     return BRINK_OK;
 }

@@ -4,28 +4,14 @@
    of A or one a column of B. Both sides are widened to 16 bits with the zero point taken off, A once
    and B by panels, so that pairs of products add up exactly in 32 bits whatever the signs. Bound by
    compute with many rows, below by the widening of B. */
+#include "cpu/matmul_integer.h"
+
 #include "cpu/cpu.h"
-#include "cpu/integer.h"
 #include "cpu/loops.h"
 #include "cpu/rescale.h"
 #include "cpu/simd.h"
 
 #include <string.h>
-
-typedef struct integer_job {
-    const uint8_t *a, *b;
-    bool a_signed, b_signed;
-    bool a_turned, b_turned;       /* [k, m] and [n, k]: matrices only */
-    const tensor *a_zero, *b_zero; /* NULL: 0 */
-    int64_t m, n, k;
-    uint32_t batch_rank;
-    int64_t batch[BRINK_MAX_RANK], a_batch[BRINK_MAX_RANK], b_batch[BRINK_MAX_RANK];
-    int32_t *y;
-    int64_t panels, pairs; /* pairs: of steps of k                          */
-    int16_t *wide;         /* [rows of A, 2 * pairs], less zero points */
-    char *memory;          /* each thread's panel                           */
-    uint64_t each;
-} integer_job;
 
 static int32_t zero_at(const tensor *t, int64_t i)
 {
@@ -37,7 +23,7 @@ static int32_t zero_at(const tensor *t, int64_t i)
 static void widen_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     (void)thread;
-    const integer_job *job = arg;
+    const integer_product *job = arg;
     for (int64_t r = begin; r < end; r++) {
         const uint8_t *x = job->a + r * job->k;
         int16_t *to = job->wide + r * 2 * job->pairs;
@@ -62,7 +48,7 @@ static void widen_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 }
 
 /* panel[pairs, width, 2] of columns n to n + columns. */
-static void pack(const integer_job *job, const uint8_t *w, int64_t n, int64_t columns,
+static void pack(const integer_product *job, const uint8_t *w, int64_t n, int64_t columns,
                  int64_t width, int16_t *panel)
 {
     int16_t zero[64];
@@ -89,7 +75,7 @@ static void pack(const integer_job *job, const uint8_t *w, int64_t n, int64_t co
 
 static void integer_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
-    const integer_job *job = arg;
+    const integer_product *job = arg;
     const simd_table *s = simd();
     int16_t *panel = (int16_t *)(void *)(job->memory + thread * job->each);
     for (int64_t unit = begin; unit < end; unit++) {
@@ -121,73 +107,93 @@ static tensor as_matrix(const tensor *t, bool first)
     return m;
 }
 
-brink_status matmul_integer(const kernel_args *a, const integer_operands *o, int32_t *y,
-                            int32_t **made)
+brink_status integer_prepare(const kernel_args *a, const integer_operands *o, integer_product *out)
 {
     if (!is_byte(o->x->type) || !is_byte(o->w->type))
         return kernel_bad_type(a, is_byte(o->x->type) ? o->w->type : o->x->type);
     if (o->x->rank == 0 || o->w->rank == 0)
         return kernel_fail(a, BRINK_BAD_INPUT, "an input is a scalar");
     tensor x = as_matrix(o->x, true), w = as_matrix(o->w, false);
-    integer_job job = {.a = x.data,
-                       .b = w.data,
-                       .a_signed = x.type == BRINK_I8,
-                       .b_signed = w.type == BRINK_I8,
-                       .a_zero = o->x_zero,
-                       .b_zero = o->w_zero,
-                       .a_turned = o->x_turned,
-                       .b_turned = o->w_turned,
-                       .m = x.dims[x.rank - (o->x_turned ? 1 : 2)],
-                       .k = x.dims[x.rank - (o->x_turned ? 2 : 1)],
-                       .n = w.dims[w.rank - (o->w_turned ? 2 : 1)]};
+    integer_product p = {.a = x.data,
+                         .b = w.data,
+                         .a_signed = x.type == BRINK_I8,
+                         .b_signed = w.type == BRINK_I8,
+                         .a_zero = o->x_zero,
+                         .b_zero = o->w_zero,
+                         .a_turned = o->x_turned,
+                         .b_turned = o->w_turned,
+                         .m = x.dims[x.rank - (o->x_turned ? 1 : 2)],
+                         .k = x.dims[x.rank - (o->x_turned ? 2 : 1)],
+                         .n = w.dims[w.rank - (o->w_turned ? 2 : 1)],
+                         .batches = 1};
     int64_t inner = w.dims[w.rank - (o->w_turned ? 1 : 2)];
-    if (inner != job.k || ((o->x_turned || o->w_turned) && (x.rank != 2 || w.rank != 2)))
+    if (inner != p.k || ((o->x_turned || o->w_turned) && (x.rank != 2 || w.rank != 2)))
         return kernel_fail(a, BRINK_BAD_INPUT, "inner dimensions %lld and %lld differ",
-                           (long long)job.k, (long long)inner);
-    int64_t a_zeros = job.a_zero != NULL ? tensor_count(job.a_zero) : 1;
-    int64_t b_zeros = job.b_zero != NULL ? tensor_count(job.b_zero) : 1;
-    if ((a_zeros != 1 && a_zeros != job.m) || (b_zeros != 1 && b_zeros != job.n))
+                           (long long)p.k, (long long)inner);
+    int64_t a_zeros = p.a_zero != NULL ? tensor_count(p.a_zero) : 1;
+    int64_t b_zeros = p.b_zero != NULL ? tensor_count(p.b_zero) : 1;
+    if ((a_zeros != 1 && a_zeros != p.m) || (b_zeros != 1 && b_zeros != p.n))
         return kernel_fail(a, BRINK_UNSUPPORTED, "%lld and %lld zero points for [%lld, %lld]",
-                           (long long)a_zeros, (long long)b_zeros, (long long)job.m,
-                           (long long)job.n);
-    int64_t batches = 1, xs[BRINK_MAX_RANK], ws[BRINK_MAX_RANK];
+                           (long long)a_zeros, (long long)b_zeros, (long long)p.m, (long long)p.n);
+    int64_t xs[BRINK_MAX_RANK], ws[BRINK_MAX_RANK];
     dense_strides(x.rank, x.dims, xs);
     dense_strides(w.rank, w.dims, ws);
-    job.batch_rank = (x.rank > w.rank ? x.rank : w.rank) - 2;
-    for (uint32_t i = 0; i < job.batch_rank; i++) {
-        uint32_t from_end = job.batch_rank - i + 2; /* this dimension's distance from the last */
+    p.batch_rank = (x.rank > w.rank ? x.rank : w.rank) - 2;
+    for (uint32_t i = 0; i < p.batch_rank; i++) {
+        uint32_t from_end = p.batch_rank - i + 2; /* this dimension's distance from the last */
         int64_t dx = x.rank >= from_end ? x.dims[x.rank - from_end] : 1;
         int64_t dw = w.rank >= from_end ? w.dims[w.rank - from_end] : 1;
-        job.batch[i] = dx == 1 ? dw : dx;
-        job.a_batch[i] = dx == 1 ? 0 : xs[x.rank - from_end];
-        job.b_batch[i] = dw == 1 ? 0 : ws[w.rank - from_end];
-        batches *= job.batch[i];
+        p.batch[i] = dx == 1 ? dw : dx;
+        p.a_batch[i] = dx == 1 ? 0 : xs[x.rank - from_end];
+        p.b_batch[i] = dw == 1 ? 0 : ws[w.rank - from_end];
+        p.batches *= p.batch[i];
     }
-    if (batches * job.m * job.n == 0)
-        return BRINK_OK;
-    if (w.rank == 2 && job.batch_rank > 0 && a_zeros == 1) { /* one w for all: more rows */
-        job.m *= batches;
-        job.batch_rank = 0;
-        batches = 1;
+    if (w.rank == 2 && p.batch_rank > 0 && a_zeros == 1) { /* one w for all: more rows */
+        p.m *= p.batches;
+        p.batch_rank = 0;
+        p.batches = 1;
     }
+    p.rows = p.k == 0 ? 0 : tensor_count(&x) / p.k;
+    p.pairs = (p.k + 1) / 2;
+    p.panels = (p.n + simd()->pair_columns - 1) / simd()->pair_columns;
+    *out = p;
+    return BRINK_OK;
+}
+
+uint64_t integer_scratch(const kernel_args *a, integer_product *p)
+{
+    uint64_t panel = (uint64_t)(p->pairs * simd()->pair_columns * 2) * sizeof(int16_t);
+    p->each = (panel + 63) / 64 * 64;
+    return thread_pool_size(a->context->pool) * p->each +
+           ((uint64_t)(p->rows * 2 * p->pairs) * sizeof(int16_t) + 63) / 64 * 64;
+}
+
+void integer_compute(const kernel_args *a, integer_product *p, void *memory)
+{
     thread_pool *pool = a->context->pool;
-    uint64_t threads = thread_pool_size(pool);
-    int64_t rows = job.k == 0 ? 0 : tensor_count(&x) / job.k;
-    job.pairs = (job.k + 1) / 2;
-    job.panels = (job.n + simd()->pair_columns - 1) / simd()->pair_columns;
-    job.each = ((uint64_t)(job.pairs * simd()->pair_columns * 2) * sizeof(int16_t) + 63) / 64 * 64;
-    uint64_t wide = ((uint64_t)(rows * 2 * job.pairs) * sizeof(int16_t) + 63) / 64 * 64;
-    uint64_t sums = y == NULL ? (uint64_t)(batches * job.m * job.n) * sizeof(int32_t) : 0;
-    job.memory = kernel_scratch(a, threads * job.each + wide + sums);
-    if (job.memory == NULL)
+    if (p->batches * p->m * p->n == 0)
+        return;
+    p->memory = memory;
+    p->wide = (int16_t *)(void *)(p->memory + thread_pool_size(pool) * p->each);
+    thread_for(pool, p->rows, grain_for(p->k), widen_range, p);
+    thread_for(pool, p->batches * p->panels, grain_for(p->m * p->k * simd()->pair_columns / 32),
+               integer_range, p);
+}
+
+brink_status matmul_integer(const kernel_args *a, const integer_operands *o, int32_t *y,
+                            int32_t **made)
+{
+    integer_product p;
+    TRY(integer_prepare(a, o, &p));
+    uint64_t size = integer_scratch(a, &p);
+    uint64_t sums = y == NULL ? (uint64_t)(p.batches * p.m * p.n) * sizeof(int32_t) : 0;
+    char *memory = kernel_scratch(a, size + sums);
+    if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;
-    job.y = y != NULL ? y : (int32_t *)(void *)(job.memory + threads * job.each + wide);
+    p.y = y != NULL ? y : (int32_t *)(void *)(memory + size);
     if (made != NULL)
-        *made = job.y;
-    job.wide = (int16_t *)(void *)(job.memory + threads * job.each);
-    thread_for(pool, rows, grain_for(job.k), widen_range, &job);
-    thread_for(pool, batches * job.panels, grain_for(job.m * job.k * simd()->pair_columns / 32),
-               integer_range, &job);
+        *made = p.y;
+    integer_compute(a, &p, memory);
     return BRINK_OK;
 }
 

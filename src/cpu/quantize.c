@@ -5,6 +5,7 @@
    first in the low half. Bound by memory. */
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
+#include "cpu/matmul_integer.h"
 
 #include <math.h>
 
@@ -180,31 +181,41 @@ static void dynamic_range(void *arg, int64_t begin, int64_t end, uint32_t thread
     }
 }
 
-/* u8 with the range widened to hold 0. */
+void dynamic_range_of(const float *x, int64_t count, float *scale, uint8_t *zero)
+{
+    float low = 0, high = 0; /* the range is widened to hold 0 */
+    for (int64_t i = 0; i < count; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    *scale = (high - low) / 255;
+    if (*scale == 0)
+        *scale = 1;
+    *zero = (uint8_t)rintf(fminf(255, fmaxf(0, -low / *scale)));
+}
+
+void dynamic_quantize_to(const kernel_args *a, const float *x, int64_t count, float scale,
+                         uint8_t zero, uint8_t *to)
+{
+    dynamic_job job = {x, to, scale, zero};
+    thread_for(a->context->pool, count, 8192, dynamic_range, &job);
+}
+
 brink_status cpu_dynamic_quantize(const kernel_args *a)
 {
     const tensor *x = a->in[0];
     tensor *out = kernel_out(a, 0), *scale_out = kernel_out(a, 1), *zero_out = kernel_out(a, 2);
-    const float *values = x->data;
     int64_t count = tensor_count(x);
-    float low = 0, high = 0;
+    float scale;
+    uint8_t zero;
     if (x->type != BRINK_F32)
         return kernel_bad_type(a, x->type);
-    for (int64_t i = 0; i < count; i++) {
-        low = values[i] < low ? values[i] : low;
-        high = values[i] > high ? values[i] : high;
-    }
-    dynamic_job job = {.x = values, .scale = (high - low) / 255};
-    if (job.scale == 0)
-        job.scale = 1;
-    job.zero = rintf(fminf(255, fmaxf(0, -low / job.scale)));
+    dynamic_range_of(x->data, count, &scale, &zero);
     if (scale_out != NULL)
-        *(float *)scale_out->data = job.scale;
+        *(float *)scale_out->data = scale;
     if (zero_out != NULL)
-        *(uint8_t *)zero_out->data = (uint8_t)job.zero;
-    if (out != NULL) {
-        job.to = out->data;
-        thread_for(a->context->pool, count, 8192, dynamic_range, &job);
-    }
+        *(uint8_t *)zero_out->data = zero;
+    if (out != NULL)
+        dynamic_quantize_to(a, x->data, count, scale, zero, out->data);
     return BRINK_OK;
 }

@@ -1,7 +1,8 @@
 /* rotary_embedding.c — RotaryEmbedding on [batch, rows, hidden] or [batch, heads, rows, head].
 
-   Source: onnxruntime's com.microsoft.RotaryEmbedding. position_ids is one offset for all or
-   [batch, rows]. With num_heads 0 the head size follows from the cache's width. Bound by memory. */
+   Source: ONNX RotaryEmbedding-23 and onnxruntime's com.microsoft.RotaryEmbedding, whose inputs come
+   in another order. position_ids is [batch, rows], one offset for all (com.microsoft), or left out
+   (ONNX), and then the caches are [batch, rows, half]. Bound by memory. */
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
 #include "cpu/rope.h"
@@ -9,7 +10,7 @@
 typedef struct rotary_job {
     const float *x, *cos, *sin;
     float *to;
-    const tensor *positions;
+    const tensor *positions; /* NULL: each row has its own line of the caches */
     int64_t batch, heads, rows, head, half;
     int64_t batch_stride, head_stride, row_stride;
     bool interleaved, offset;
@@ -17,6 +18,8 @@ typedef struct rotary_job {
 
 static int64_t position_of(const rotary_job *job, int64_t batch, int64_t row)
 {
+    if (job->positions == NULL)
+        return batch * job->rows + row;
     if (job->offset)
         return tensor_int(job->positions, 0) + row;
     return tensor_int(job->positions, batch * job->rows + row);
@@ -36,13 +39,15 @@ static void rotary_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
     }
 }
 
-brink_status cpu_rotary_embedding(const kernel_args *a)
+static brink_status rotary(const kernel_args *a, const tensor *positions, const tensor *cos,
+                           const tensor *sin, bool offset)
 {
-    const tensor *x = a->in[0], *positions = a->in[1], *cos = a->in[2], *sin = a->in[3];
+    const tensor *x = a->in[0];
     int64_t heads = onnx_int(a->node, ATTR_num_heads, 0);
     if (x->type != BRINK_F32 || cos->type != BRINK_F32 || sin->type != BRINK_F32)
         return kernel_bad_type(a, x->type);
-    if ((x->rank != 3 && x->rank != 4) || cos->rank != 2 || sin->rank != 2 ||
+    uint32_t cache_rank = positions != NULL ? 2 : 3;
+    if ((x->rank != 3 && x->rank != 4) || cos->rank != cache_rank || sin->rank != cache_rank ||
         tensor_count(sin) != tensor_count(cos))
         return kernel_fail(a, BRINK_BAD_INPUT, "ranks %u, %u and %u", x->rank, cos->rank,
                            sin->rank);
@@ -51,10 +56,10 @@ brink_status cpu_rotary_embedding(const kernel_args *a)
                       .cos = cos->data,
                       .sin = sin->data,
                       .positions = positions,
-                      .half = cos->dims[1],
+                      .half = cos->dims[cache_rank - 1],
                       .batch = x->dims[0],
                       .interleaved = onnx_int(a->node, ATTR_interleaved, 0) != 0,
-                      .offset = tensor_count(positions) == 1};
+                      .offset = offset};
     if (x->rank == 4) {
         job.heads = x->dims[1];
         job.rows = x->dims[2];
@@ -72,19 +77,30 @@ brink_status cpu_rotary_embedding(const kernel_args *a)
                                (long long)x->dims[2], (long long)job.head);
     }
     job.batch_stride = job.rows * job.heads * job.head;
+    int64_t lines = job.half == 0 ? 0 : tensor_count(cos) / job.half;
     if (2 * job.half > job.head)
         return kernel_fail(a, BRINK_BAD_INPUT, "the cache is for heads of %lld, these have %lld",
                            (long long)(2 * job.half), (long long)job.head);
-    if (!job.offset && tensor_count(positions) != job.batch * job.rows)
+    if (positions != NULL && !offset && tensor_count(positions) != job.batch * job.rows)
         return kernel_fail(a, BRINK_BAD_INPUT, "%lld positions for %lld rows",
                            (long long)tensor_count(positions), (long long)(job.batch * job.rows));
-    for (int64_t i = 0; i < job.batch * job.rows; i++) {
+    for (int64_t i = 0; job.half > 0 && i < job.batch * job.rows; i++) {
         int64_t position = position_of(&job, i / job.rows, i % job.rows);
-        if (position < 0 || position >= cos->dims[0])
+        if (position < 0 || position >= lines)
             return kernel_fail(a, BRINK_BAD_INPUT, "position %lld is outside the cache's %lld rows",
-                               (long long)position, (long long)cos->dims[0]);
+                               (long long)position, (long long)lines);
     }
     thread_for(a->context->pool, job.batch * job.rows, grain_for(2 * job.heads * job.head),
                rotary_range, &job);
     return BRINK_OK;
+}
+
+brink_status cpu_rotary_embedding(const kernel_args *a)
+{
+    return rotary(a, a->in[1], a->in[2], a->in[3], tensor_count(a->in[1]) == 1);
+}
+
+brink_status cpu_rotary_embedding_onnx(const kernel_args *a)
+{
+    return rotary(a, kernel_in(a, 3), a->in[1], a->in[2], false);
 }

@@ -263,6 +263,16 @@ brink_status infer_matmul_integer(rule_args *r)
     return BRINK_OK;
 }
 
+brink_status infer_matmul_integer_to_float(rule_args *r)
+{
+    const ir_value *scale;
+    TRY(infer_matmul(r));
+    TRY(rule_need(r, 2, &scale));
+    TRY(rule_need(r, 3, &scale));
+    r->out[0].type = scale->type;
+    return BRINK_OK;
+}
+
 /* Rows and columns of inputs 0 and `second`, each turned as its attribute says. */
 static brink_status gemm(rule_args *r, uint32_t second)
 {

@@ -57,19 +57,22 @@ brink_status infer_group_query_attention(rule_args *r)
         return rule_fail(r, "do_rotary without cos_cache and sin_cache");
     if (rule_in(r, 5) == NULL)
         return rule_fail(r, "seqlens_k is missing");
+    if (rule_in(r, 12) != NULL || rule_in(r, 13) != NULL)
+        return rule_unsupported(r, "k_scale and v_scale: a quantised key-value cache");
+    if (onnx_int(r->node, ATTR_sliding_window_cache, 0))
+        return rule_unsupported(r, "sliding_window_cache is not supported");
     ir_value *out = &r->out[0];
     rule_like(out, q);
     out->dims[2] = expr_const(r->t, heads * head);
     expr past = past_k != NULL ? past_k->dims[2] : expr_const(r->t, 0);
     for (uint32_t i = 1; i < r->out_count; i++) {
-        if (i > 2)
-            return rule_unsupported(r, "output %u is not supported", i);
-        r->out[i].type = past_k != NULL ? past_k->type : q->type;
+        expr total = expr_add(r->t, past, q->dims[1]);
+        r->out[i].type = past_k != NULL && i < 3 ? past_k->type : q->type;
         r->out[i].rank = 4;
         r->out[i].dims[0] = q->dims[0];
-        r->out[i].dims[1] = expr_const(r->t, kv_heads);
-        r->out[i].dims[2] = expr_add(r->t, past, q->dims[1]);
-        r->out[i].dims[3] = expr_const(r->t, head);
+        r->out[i].dims[1] = expr_const(r->t, i < 3 ? kv_heads : heads);
+        r->out[i].dims[2] = i < 3 ? total : q->dims[1];
+        r->out[i].dims[3] = i < 3 ? expr_const(r->t, head) : total;
     }
     return BRINK_OK;
 }
