@@ -72,6 +72,9 @@ function(brink_source_flags)
             set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${BRINK_AVX2}")
         elseif(file MATCHES "_avx512\\.c$")
             set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${BRINK_AVX512}")
+        elseif(BRINK_FUZZ AND file MATCHES "/src/cpu/") # inner loops: edges are guide enough
+            set_source_files_properties(${file} PROPERTIES
+                COMPILE_OPTIONS "-fno-sanitize-coverage=trace-cmp;-O2")
         elseif(BRINK_WASM AND NOT file MATCHES "/src/cpu/")
             set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-Os")
         endif()

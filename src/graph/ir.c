@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+static const uint64_t MAX_ELEMENTS = (uint64_t)1 << 48;
+
 enum {
     MAX_BOUND_BYTES = 1 << 20,
     MAX_BOUND_SEGMENT_BYTES = 4096, /* where the node could also wait for a later segment */
@@ -103,6 +105,18 @@ static brink_status ir_bytes(const ir_graph *g, const ir_value *v, uint64_t *byt
 }
 
 /* Sets every value as the model has it before any node. */
+/* Strides are products of dimensions, those of an empty tensor too. */
+static bool size_fits(const ir_graph *g, const ir_value *v)
+{
+    uint64_t reach = 1;
+    for (uint32_t k = 0; k < v->rank; k++) {
+        int64_t high = expr_high(&g->exprs, v->dims[k]);
+        if (!core_mul(reach, high > 1 ? (uint64_t)high : 1, &reach) || reach > MAX_ELEMENTS)
+            return false;
+    }
+    return true;
+}
+
 static brink_status start(ir_graph *g, const ir_binding *bindings)
 {
     const onnx_model *m = g->model;
@@ -138,6 +152,9 @@ static brink_status start(ir_graph *g, const ir_binding *bindings)
             for (uint32_t k = 0; k < known->rank; k++)
                 v.dims[k] = expr_const(&g->exprs, known->dims[k]);
         }
+        if (!size_fits(g, &v))
+            return core_fail(g->context, BRINK_BAD_INPUT, "%s: the size of %s overflows", m->file,
+                             v.name);
         g->values[i] = v;
     }
     for (uint32_t i = 0; i < g->graph->input_count && bindings != NULL; i++) {
@@ -147,6 +164,9 @@ static brink_status start(ir_graph *g, const ir_binding *bindings)
         v->type = b->type;
         v->rank = b->rank;
         memcpy(v->dims, b->dims, b->rank * sizeof *b->dims);
+        if (!size_fits(g, v))
+            return core_fail(g->context, BRINK_BAD_INPUT, "%s: the size of input %s overflows",
+                             m->file, v->name);
         uint64_t bytes;
         if (!g->bound[i] || ir_bytes(g, v, &bytes) != BRINK_OK)
             continue;
@@ -668,6 +688,7 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
             g->values[n->outputs[0]].alias = in[i];
             return BRINK_OK;
         }
+    TRY(signature_check(r));
     if (n->op->flags & OP_CONTROL) {
         if (strcmp(n->op->name, "If") != 0)
             return resolve_loop(g, r);
@@ -683,9 +704,14 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
     if (g->exprs.failed)
         return rule_fail(r, "a dimension overflows");
     for (uint32_t i = 0; i < n->output_count; i++) {
+        if (r->out[i].rank > BRINK_MAX_RANK)
+            return rule_unsupported(r, "output %u would have rank %u, above %d", i, r->out[i].rank,
+                                    BRINK_MAX_RANK);
         for (uint32_t k = 0; k < r->out[i].rank; k++)
             if (expr_high(r->t, r->out[i].dims[k]) < 0)
                 return rule_fail(r, "dimension %u of output %u would be negative", k, i);
+        if (!size_fits(g, &r->out[i]))
+            return rule_fail(r, "the size of output %u overflows", i);
         if (r->out[i].type == BRINK_UNDEFINED)
             return rule_fail(r, "output %u has no type", i);
     }

@@ -52,6 +52,9 @@ brink_status rule_data(rule_args *r, uint32_t i, const void **out);
 brink_status rule_attr_or_input(rule_args *r, attr_name name, uint32_t i, const int64_t **out,
                                 uint64_t *count, bool *given);
 
+/* Whether the node has the inputs and outputs, and of the types, that its operator asks for. */
+brink_status signature_check(const rule_args *r);
+
 /* Checks −rank <= axis < rank and makes it non-negative. */
 brink_status rule_axis(const rule_args *r, int64_t axis, uint32_t rank, uint32_t *out);
 

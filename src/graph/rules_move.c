@@ -563,6 +563,12 @@ brink_status infer_gather_nd(rule_args *r)
     if (batch < 0 || depth < 0 || batch + depth > x->rank || batch >= indices->rank ||
         indices->rank - 1 + x->rank - batch - depth > BRINK_MAX_RANK)
         return rule_fail(r, "indices of depth %lld do not fit rank %u", (long long)depth, x->rank);
+    for (uint32_t i = 0; i < batch; i++) {
+        int64_t m, n;
+        if (expr_known(r->t, x->dims[i], &m) && expr_known(r->t, indices->dims[i], &n) && m != n)
+            return rule_fail(r, "batch dimension %u is %lld, that of the indices is %lld", i,
+                             (long long)m, (long long)n);
+    }
     ir_value *out = &r->out[0];
     out->type = x->type;
     for (uint32_t i = 0; i + 1 < indices->rank; i++)

@@ -209,7 +209,7 @@ static brink_status read_attr_lists(reader *r, pb_bytes proto, onnx_attr *a)
     while (pb_next(&p, &f)) {
         if (f.number == 7 && f.wire == 5) {
             fs[nf++] = pb_float(&f);
-        } else if (f.number == 7 && f.wire == 2) {
+        } else if (f.number == 7 && f.wire == 2 && f.bytes.size >= 4) {
             memcpy(fs + nf, f.bytes.data, (size_t)(f.bytes.size / 4 * 4));
             nf += f.bytes.size / 4;
         } else if (f.number == 8 && f.wire == 0) {

@@ -30,7 +30,8 @@ static inline brink_context *fuzz_context(uint64_t memory_budget)
 static inline void fuzz_end(brink_context *context, brink_status status)
 {
     if (context->memory.live != fuzz_idle) {
-        fprintf(stderr, "%llu bytes are still held\n", (unsigned long long)(context->memory.live - fuzz_idle));
+        fprintf(stderr, "%llu bytes are still held\n",
+                (unsigned long long)(context->memory.live - fuzz_idle));
         abort();
     }
     if (status != BRINK_OK && context->error[0] == 0) {

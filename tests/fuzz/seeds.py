@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT / "tests/control"), str(ROOT / "tests/ops")]
-LARGEST = 3000
+LARGEST = 1500
 
 
 def put(target, name, data):
