@@ -18,7 +18,10 @@ FLOAT_KERNEL(mish, p *tanhf(fmaxf(p, 0) + log1pf(expf(-fabsf(p)))),
 FAST_KERNEL(sigmoid, simd()->sigmoid, 1 / (1 + exp(-p)))
 PARAMETER_KERNEL(leaky_relu, 0.01f, 0, p < 0 ? p * alpha : p)
 PARAMETER_KERNEL(elu, 1, 0, p < 0 ? alpha * expm1((double)p) : p)
-PARAMETER_KERNEL(hard_sigmoid, 0.2f, 0.5f, fmax(0, fmin(1, alpha *p + beta)))
+PARAMETER_KERNEL(hard_sigmoid, 0.2f, 0.5f,
+                 alpha *p + beta < 0    ? 0
+                 : alpha * p + beta > 1 ? 1
+                                        : alpha * p + beta) /* NaN stays */
 PARAMETER_KERNEL(celu, 1, 0, p < 0 ? alpha * expm1(p / alpha) : p)
 PARAMETER_KERNEL(thresholded_relu, 1, 0, p > alpha ? p : 0)
 

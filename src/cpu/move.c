@@ -267,6 +267,8 @@ brink_status cpu_pad(const kernel_args *a)
             memcpy(&value, constant->data, job.size);
         else if (x->type == BRINK_F32)
             memcpy(&value, &f, 4);
+        else if (x->type == BRINK_F64)
+            memcpy(&value, &(double){f}, 8);
         pad_constant(a, &job, &value);
         return BRINK_OK;
     }

@@ -82,16 +82,80 @@ static void run(const kernel_args *a, norm_job *job)
     thread_for(a->context->pool, rows, grain_for(2 * job->n), norm_range, job);
 }
 
+/* In f64, whose statistics are still f32 outputs. */
+typedef struct norm_double {
+    int64_t n;
+    const double *x, *scale, *bias;
+    double *to;
+    float *mean, *inverse;
+    double epsilon;
+    bool simplified;
+} norm_double;
+
+static void norm_double_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    const norm_double *job = arg;
+    int64_t n = job->n;
+    for (int64_t r = begin; r < end; r++) {
+        const double *x = job->x + r * n;
+        double mean = 0, squares = 0;
+        for (int64_t i = 0; i < n && !job->simplified; i++)
+            mean += x[i];
+        mean /= (double)n;
+        for (int64_t i = 0; i < n; i++)
+            squares += (x[i] - mean) * (x[i] - mean);
+        double inverse = 1 / sqrt(squares / (double)n + job->epsilon);
+        for (int64_t i = 0; job->to != NULL && i < n; i++)
+            job->to[r * n + i] =
+                (x[i] - mean) * inverse * job->scale[i] + (job->bias != NULL ? job->bias[i] : 0);
+        if (job->mean != NULL)
+            job->mean[r] = (float)mean;
+        if (job->inverse != NULL)
+            job->inverse[r] = (float)inverse;
+    }
+}
+
+static brink_status norm_doubles(const kernel_args *a, uint32_t axis, bool simplified)
+{
+    const tensor *x = a->in[0], *scale = kernel_in(a, 1), *bias = kernel_in(a, 2);
+    tensor *to = kernel_out(a, 0), *mean = simplified ? NULL : kernel_out(a, 1);
+    tensor *inverse = kernel_out(a, simplified ? 1 : 2);
+    int64_t n = dims_product(x, axis, x->rank);
+    const tensor *given[] = {scale, bias};
+    for (uint32_t i = 0; i < 2; i++)
+        if (given[i] != NULL && (given[i]->type != BRINK_F64 || tensor_count(given[i]) != n))
+            return kernel_fail(a, BRINK_UNSUPPORTED, "scale and bias should be %lld float64",
+                               (long long)n);
+    if ((mean != NULL && mean->type != BRINK_F32) ||
+        (inverse != NULL && inverse->type != BRINK_F32))
+        return kernel_bad_type(a, BRINK_F64);
+    norm_double job = {.n = n,
+                       .x = x->data,
+                       .scale = scale->data,
+                       .bias = bias != NULL ? bias->data : NULL,
+                       .to = to != NULL ? to->data : NULL,
+                       .mean = mean != NULL ? mean->data : NULL,
+                       .inverse = inverse != NULL ? inverse->data : NULL,
+                       .epsilon = onnx_float(a->node, ATTR_epsilon, 1e-5f),
+                       .simplified = simplified};
+    thread_for(a->context->pool, n == 0 ? 0 : tensor_count(x) / n, grain_for(2 * n),
+               norm_double_range, &job);
+    return BRINK_OK;
+}
+
 static brink_status norm(const kernel_args *a, bool simplified)
 {
     const tensor *x = a->in[0], *scale = kernel_in(a, 1), *bias = kernel_in(a, 2);
     uint32_t axis;
-    if (x->type != BRINK_F32)
+    if (x->type != BRINK_F32 && x->type != BRINK_F64)
         return kernel_bad_type(a, x->type);
     if (!axis_wrap(onnx_int(a->node, ATTR_axis, -1), x->rank, &axis))
         return kernel_fail(a, BRINK_BAD_INPUT, "axis is outside rank %u", x->rank);
     if (scale == NULL)
         return kernel_fail(a, BRINK_BAD_INPUT, "input scale is missing");
+    if (x->type == BRINK_F64)
+        return norm_doubles(a, axis, simplified);
     norm_job job = {.n = dims_product(x, axis, x->rank), .x = x->data, .simplified = simplified};
     TRY(check(a, scale, job.n, "scale"));
     TRY(check(a, bias, job.n, "bias"));
@@ -142,7 +206,7 @@ static brink_status skip_norm(const kernel_args *a, bool simplified)
     job.sum_bias = floats_of(sum_bias);
     job.scale = floats_of(scale);
     job.bias = floats_of(bias);
-    job.epsilon = onnx_float(a->node, ATTR_epsilon, simplified ? 1e-6f : 1e-12f);
+    job.epsilon = onnx_float(a->node, ATTR_epsilon, 1e-12f);
     job.mean = output_floats(a, 1);
     job.inverse = output_floats(a, 2);
     job.sum = output_floats(a, 3);

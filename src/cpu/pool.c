@@ -80,9 +80,11 @@ static brink_status pool_run(const kernel_args *a, pool_job *job, const tensor *
         }                                                                                          \
     }
 
-#define LARGER(i) y[r] = x[i] > y[r] ? x[i] : y[r]
+/* NaN is larger than all, and stays. */
+#define LARGER(a, b) ((a) > (b) || (a) != (a))
+#define LARGER_OF(i) y[r] = LARGER(x[i], y[r]) ? x[i] : y[r]
 #define LARGEST(i)                                                                                 \
-    if (x[i] > y[r] || index[r] < 0) {                                                             \
+    if (LARGER(x[i], y[r]) || index[r] < 0) {                                                      \
         y[r] = x[i];                                                                               \
         index[r] = i;                                                                              \
     }
@@ -104,7 +106,7 @@ static void finish_indices(const pool_job *job, int64_t unit, int64_t *index, in
 }
 
 #define MAX_POOL(T, lowest)                                                                        \
-    POOL(max_pool_##T, T, for (int64_t r = 0; r < width; r++) y[r] = lowest;, LARGER, )            \
+    POOL(max_pool_##T, T, for (int64_t r = 0; r < width; r++) y[r] = lowest;, LARGER_OF, )         \
     POOL(                                                                                          \
         max_index_##T, T, int64_t *index = job->indices + to;                                      \
         for (int64_t r = 0; r < width; r++) {                                                      \
@@ -243,7 +245,7 @@ typedef struct global_job {
             double sum = 0;                                                                        \
             if (job->kind == GLOBAL_MAX)                                                           \
                 for (int64_t i = 0; i < job->n; i++)                                               \
-                    top = x[i] > top ? x[i] : top;                                                 \
+                    top = LARGER(x[i], top) ? x[i] : top;                                          \
             else if (job->kind == GLOBAL_MEAN)                                                     \
                 for (int64_t i = 0; i < job->n; i++)                                               \
                     sum += (double)x[i];                                                           \

@@ -47,6 +47,8 @@ static int64_t nd_at(const nd *w, int64_t i, uint32_t rank)
 /* log(exp(x) + exp(y)) without overflow. */
 static double log_add_exp(double x, double y)
 {
+    if (isnan(x) || isnan(y))
+        return x + y;
     double high = x > y ? x : y, low = x > y ? y : x;
     return high == low || isinf(high) ? (high == low ? high + log(2) : high)
                                       : high + log1p(exp(low - high));

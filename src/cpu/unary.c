@@ -61,7 +61,6 @@ FLOAT_KERNEL(floor, floorf(p), floor(p))
 FLOAT_KERNEL(ceil, ceilf(p), ceil(p))
 FLOAT_KERNEL(round, rintf(p), rint(p)) /* ties to even: the default rounding mode */
 FAST_KERNEL(exp, simd()->exp, exp(p))
-FAST_KERNEL(erf, simd()->erf, erf(p))
 FAST_KERNEL(tanh, simd()->tanh, tanh(p))
 
 /* ── Integers too ── */
@@ -139,6 +138,33 @@ KERNEL(neg, copy)
 KERNEL(sign, sign)
 KERNEL(relu, copy)
 
+/* erf of an integer is -1, 0 or 1: cut, and no integer reaches the ends but in the limit. */
+#define ERF(type, T) ROW(erf_##T, T, erf((double)p))
+INTEGER_TYPES(ERF)
+ROW(erf_f64, double, erf(p))
+
+brink_status cpu_erf(const kernel_args *a)
+{
+    unary_job job = {0};
+    switch (a->out[0]->type) {
+#define CASE(type, T)                                                                              \
+    case type:                                                                                     \
+        job.row = erf_##T;                                                                         \
+        break;
+        INTEGER_TYPES(CASE)
+#undef CASE
+    case BRINK_F32:
+        job.fast = simd()->erf;
+        break;
+    case BRINK_F64:
+        job.row = erf_f64;
+        break;
+    default:
+        break;
+    }
+    return unary_run(a, &job);
+}
+
 /* ── Clip ── */
 
 typedef struct clip_bounds {
@@ -170,7 +196,12 @@ brink_status cpu_clip(const kernel_args *a)
     tensor low = {.data = &low_value, .type = BRINK_F32};
     tensor high = {.data = &high_value, .type = BRINK_F32};
     clip_bounds b = {kernel_in(a, 1), kernel_in(a, 2)};
-    if (a->node->opset < 11 && x->type == BRINK_F32)
+    double wide[] = {low_value, high_value};
+    if (a->node->opset < 11 && x->type == BRINK_F64) {
+        low = (tensor){.data = &wide[0], .type = BRINK_F64};
+        high = (tensor){.data = &wide[1], .type = BRINK_F64};
+    }
+    if (a->node->opset < 11)
         b = (clip_bounds){&low, &high};
     if ((b.low != NULL && b.low->type != x->type) || (b.high != NULL && b.high->type != x->type))
         return kernel_bad_type(a, b.low != NULL ? b.low->type : b.high->type);

@@ -403,8 +403,9 @@ brink_status infer_split(rule_args *r)
     return left == 0 ? BRINK_OK : rule_fail(r, "the sizes do not add up to %lld", (long long)whole);
 }
 
-/* A slice bound, clamped as the specification says; `e` may be over running symbols. */
-static expr clamp_bound(rule_args *r, expr e, expr dim, bool back)
+/* A slice bound, clamped as the specification says: to [0, dim], and backwards starts to
+   [0, dim - 1] and ends to [-1, dim - 1]. `e` may be over running symbols. */
+static expr clamp_bound(rule_args *r, expr e, expr dim, bool back, bool end)
 {
     expr_table *t = r->t;
     int64_t v, far = (int64_t)1 << 60;
@@ -416,7 +417,7 @@ static expr clamp_bound(rule_args *r, expr e, expr dim, bool back)
     } else if (expr_low(t, e) < 0) {
         e = expr_select(t, expr_less(t, e, expr_const(t, 0)), expr_add(t, e, dim), e);
     }
-    expr low = expr_const(t, back ? -1 : 0);
+    expr low = expr_const(t, back && end ? -1 : 0);
     expr high = back ? expr_sub(t, dim, expr_const(t, 1)) : dim;
     return expr_min(t, expr_max(t, e, low), high);
 }
@@ -468,9 +469,11 @@ brink_status infer_slice(rule_args *r)
         if (step == 0 || step == INT64_MIN)
             return rule_fail(r, "step is %lld", (long long)step);
         expr dim = x->dims[axis], zero = expr_const(r->t, 0);
-        expr from = clamp_bound(r, starts[i], dim, step < 0);
-        expr to = clamp_bound(r, ends[i], dim, step < 0);
-        int64_t size = step < 0 ? -step : step;
+        expr from = clamp_bound(r, starts[i], dim, step < 0, false);
+        expr to = clamp_bound(r, ends[i], dim, step < 0, true);
+        int64_t size = step < 0 ? -step : step, far = (int64_t)1 << 60;
+        if (size > far) /* beyond any dimension: one element either way */
+            size = far;
         expr span = step > 0 ? expr_sub(r->t, to, from) : expr_sub(r->t, from, to);
         span = expr_max(r->t, span, zero);
         out->dims[axis] = size == 1

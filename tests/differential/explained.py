@@ -37,7 +37,8 @@ def has_double(case):
     return has(case, lambda a: a.dtype == np.float64)
 
 
-@explained("ReduceMin", "ReduceMax", "Sign", "Clip", "Relu", "HardSigmoid", "Min", "Max")
+@explained("ReduceMin", "ReduceMax", "Sign", "Clip", "Relu", "HardSigmoid", "Min", "Max",
+           "ReduceLogSumExp")
 def nan_is_lost(case, ours, theirs, agrees):
     """onnxruntime drops NaN where numpy, by which the operator is defined, keeps it."""
     return has_nan(case) and agrees()
@@ -86,6 +87,13 @@ def variance_of_nothing(case, ours, theirs, agrees):
     values become 0; onnxruntime divides 0 by 0."""
     return all(np.array_equal(np.isnan(b.astype(float)) | (a == b), np.ones(a.shape, bool)) or
                bool(np.isnan(b.astype(float)).any()) for a, b in zip(ours, theirs))
+
+
+@explained("ReduceLogSumExp", "ReduceLogSum", "ReduceL2")
+def integers_on_the_way(case, ours, theirs, agrees):
+    """onnxruntime cuts to an integer at every step of the reduction; brink, as the reference
+    evaluator, computes the function and cuts once."""
+    return not is_float(ours[0].dtype) and agrees()
 
 
 @explained()
