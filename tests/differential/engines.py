@@ -216,7 +216,7 @@ def run_ort(data, feeds):
 
 
 TYPED = {"Cast", "CastLike", "BitCast", "EyeLike", "QuantizeLinear", "DequantizeLinear", "Range",
-         "ConstantOfShape", "OneHot", "Constant"}     # what they do depends on the type
+         "ConstantOfShape", "Constant"}     # what they do depends on the type
 OTHERS = tuple(np.dtype(d) for d in (np.float16, ml_dtypes.bfloat16, np.float64))
 
 
@@ -264,7 +264,9 @@ def run_ort_in_float(model, feeds, values=None):
 
 def run_reference(model, feeds, values=None):
     """Half precision in f32, as numpy would round at every step."""
-    if not any(a.dtype == np.float64 for a in feeds.values()):
+    double = CODES[np.dtype(np.float64)]
+    if not any(CODES[a.dtype] == double for a in feeds.values()) and \
+            not any(t.data_type == double for t in model.graph.initializer):
         ys = in_float(model, feeds, evaluate)
         if ys is not None:
             return ys

@@ -7,7 +7,7 @@ from cases import F32, Case, Node, generator, is_float
 UNARY = ["Relu", "Tanh", "Sigmoid", "Abs", "Neg", "Exp", "Floor", "Sqrt", "Identity", "Sign", "Erf",
          "LeakyRelu", "Softplus", "Reciprocal", "HardSigmoid", "Ceil", "Elu"]
 BINARY = ["Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Mean", "Sum"]
-REDUCE = ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceProd",
+REDUCE = ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2",
           "ReduceSumSquare"]
 
 
