@@ -128,23 +128,36 @@ brink_status cpu_shrink(const kernel_args *a)
     return unary_run(a, &job);
 }
 
-/* tanh GELU of x + bias, the bias over the last dimension and optional. */
-brink_status cpu_fast_gelu(const kernel_args *a)
+/* A GELU of x + bias, the bias over the last dimension. */
+static brink_status biased(const kernel_args *a, void (*gelu)(float *, const float *, int64_t))
 {
     const tensor *bias = kernel_in(a, 1);
     tensor *out = a->out[0];
-    if (bias == NULL)
-        return unary_float(a, &(unary_job){.fast = simd()->gelu_tanh},
-                           &(unary_job){.row = gelu_tanh_f64});
-    if (out->type != BRINK_F32 || bias->type != BRINK_F32)
+    if (bias == NULL || out->type != BRINK_F32 || bias->type != BRINK_F32)
         return kernel_bad_type(a, out->type);
     int64_t n = tensor_count(bias), rows = n == 0 ? 0 : tensor_count(out) / n;
+    if (out->rank == 0 || n != out->dims[out->rank - 1])
+        return kernel_fail(a, BRINK_BAD_INPUT, "bias of %lld does not fit the last dimension",
+                           (long long)n);
     const float *x = a->in[0]->data, *b = bias->data;
     float *to = out->data;
     for (int64_t r = 0; r < rows; r++, to += n, x += n) {
         for (int64_t i = 0; i < n; i++)
             to[i] = x[i] + b[i];
-        simd()->gelu_tanh(to, to, n);
+        gelu(to, to, n);
     }
     return BRINK_OK;
+}
+
+brink_status cpu_fast_gelu(const kernel_args *a)
+{
+    if (kernel_in(a, 1) != NULL)
+        return biased(a, simd()->gelu_tanh);
+    return unary_float(a, &(unary_job){.fast = simd()->gelu_tanh},
+                       &(unary_job){.row = gelu_tanh_f64});
+}
+
+brink_status cpu_bias_gelu(const kernel_args *a)
+{
+    return biased(a, simd()->gelu);
 }

@@ -1,8 +1,9 @@
 /* gather_block_quantized.c — rows of a block-quantised table as f32: GatherBlockQuantized.
 
    Source: onnxruntime's com.microsoft.GatherBlockQuantized. The table is INT4 or UINT4 (the default
-   zero point 0), or uint8 with attribute `bits` (4: two a byte along the last dimension, 8: one;
-   default zero point 8 or 128). Blocks run along quantize_axis. Bound by memory. */
+   zero point 0), or uint8 with attribute `bits` (2 and 4: several a byte along the last
+   dimension, 8: one; default zero point the middle). Blocks run along quantize_axis. An index outside
+   the table gives zeros. Bound by memory. */
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
 
@@ -15,7 +16,7 @@ typedef struct table {
 static int64_t code_at(const tensor *t, int64_t bits, bool negative, int64_t i)
 {
     const uint8_t *bytes = t->data;
-    int64_t code = bits == 8 ? bytes[i] : bytes[i / 2] >> (i & 1 ? 4 : 0) & 15;
+    int64_t per = 8 / bits, code = bytes[i / per] >> (i % per * bits) & ((1 << bits) - 1);
     if (negative && code >= 1 << (bits - 1))
         code -= 1 << bits;
     return code;
@@ -36,18 +37,18 @@ brink_status cpu_gather_block_quantized(const kernel_args *a)
     uint32_t rank = data->rank, gather_axis, axis;
     if ((!packed && data->type != BRINK_I4 && data->type != BRINK_U4) || out->type != BRINK_F32)
         return kernel_bad_type(a, data->type);
-    if (t.bits != 4 && t.bits != 8)
+    if (t.bits != 2 && t.bits != 4 && t.bits != 8)
         return kernel_fail(a, BRINK_UNSUPPORTED, "%lld bits", (long long)t.bits);
     if (!axis_wrap(onnx_int(a->node, ATTR_gather_axis, 0), rank, &gather_axis) ||
         !axis_wrap(onnx_int(a->node, ATTR_quantize_axis, 1), rank, &axis) || block < 1)
         return kernel_fail(a, BRINK_BAD_INPUT, "an axis is outside rank %u or block_size is %lld",
                            rank, (long long)block);
+    int64_t per = packed ? 8 / t.bits : 1; /* codes a byte of uint8 */
     if (packed)
-        t.zero = t.bits == 8 ? 128 : 8;
+        t.zero = 1 << (t.bits - 1);
     for (uint32_t i = 0; i < rank; i++)
         dims[i] = data->dims[i];
-    if (packed && t.bits == 4)
-        dims[rank - 1] *= 2;
+    dims[rank - 1] *= per;
     int64_t blocks = (dims[axis] + block - 1) / block, inner = 1, after = 1, outer = 1, rows = 1;
     for (uint32_t i = 0; i < rank; i++) {
         outer *= i < gather_axis ? dims[i] : 1;
@@ -60,9 +61,9 @@ brink_status cpu_gather_block_quantized(const kernel_args *a)
                            (long long)tensor_count(t.scales), (long long)rows);
     /* Packed zero points of a uint8 table are padded to whole bytes along the last dimension. */
     int64_t last = axis == rank - 1 ? blocks : dims[rank - 1];
-    int64_t zero_row = packed && t.bits == 4 ? (last + 1) / 2 * 2 : last;
+    int64_t zero_row = (last + per - 1) / per * per;
     int64_t zeros = last == 0 ? 0 : rows / last * zero_row;
-    if (t.zeros != NULL && tensor_count(t.zeros) * (packed && t.bits == 4 ? 2 : 1) < zeros)
+    if (t.zeros != NULL && tensor_count(t.zeros) * per < zeros)
         return kernel_fail(a, BRINK_BAD_INPUT, "%lld zero points are too few",
                            (long long)tensor_count(t.zeros));
     int64_t bound = dims[gather_axis], count = tensor_count(indices);
@@ -70,11 +71,13 @@ brink_status cpu_gather_block_quantized(const kernel_args *a)
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < count; i++) {
             int64_t index = tensor_int(indices, i);
-            if (index < -bound || index >= bound)
-                return kernel_fail(a, BRINK_BAD_INPUT, "index %lld is outside dimension %lld",
-                                   (long long)index, (long long)bound);
+            bool inside = index >= -bound && index < bound;
             index += index < 0 ? bound : 0;
             for (int64_t j = 0; j < after; j++) {
+                if (!inside) {
+                    *to++ = 0;
+                    continue;
+                }
                 int64_t at = (o * bound + index) * after + j;
                 int64_t step = at / inner % dims[axis];
                 int64_t b =

@@ -108,7 +108,18 @@ static void set_batches(product *p, const operand *x, const operand *w)
     }
 }
 
-static brink_status multiply(const kernel_args *a, operand x, operand w, float alpha)
+static void scale(tensor *t, float alpha)
+{
+    int64_t count = tensor_count(t);
+    if (alpha == 1)
+        return;
+    for (int64_t i = 0; i < count && t->type == BRINK_F32; i++)
+        ((float *)t->data)[i] *= alpha;
+    for (int64_t i = 0; i < count && t->type == BRINK_F64; i++)
+        ((double *)t->data)[i] *= (double)alpha;
+}
+
+static brink_status multiply(const kernel_args *a, operand x, operand w)
 {
     const tensor *t = a->in[0], *u = a->in[1];
     tensor *out = a->out[0];
@@ -170,9 +181,6 @@ static brink_status multiply(const kernel_args *a, operand x, operand w, float a
         p.x_row = x.columns;
     }
     product_compute(a, &p, memory + copy);
-    if (alpha != 1)
-        for (int64_t i = 0, n = tensor_count(out); i < n; i++)
-            ((float *)out->data)[i] *= alpha;
     return BRINK_OK;
 }
 
@@ -181,7 +189,7 @@ brink_status cpu_matmul(const kernel_args *a)
     if (a->in[0]->rank == 0 || a->in[1]->rank == 0)
         return kernel_fail(a, BRINK_BAD_INPUT, "an input is a scalar");
     return multiply(a, operand_of(a->in[0], false, false, true),
-                    operand_of(a->in[1], false, false, false), 1);
+                    operand_of(a->in[1], false, false, false));
 }
 
 brink_status cpu_fused_matmul(const kernel_args *a)
@@ -192,7 +200,8 @@ brink_status cpu_fused_matmul(const kernel_args *a)
         return kernel_fail(a, BRINK_BAD_INPUT, "an input is a scalar");
     bool flip_x = onnx_int(n, ATTR_transA, 0) != 0 && x->rank > 1;
     bool flip_w = onnx_int(n, ATTR_transB, 0) != 0 && w->rank > 1;
-    return multiply(a, operand_of(x, flip_x, onnx_int(n, ATTR_transBatchA, 0) != 0, true),
-                    operand_of(w, flip_w, onnx_int(n, ATTR_transBatchB, 0) != 0, false),
-                    onnx_float(n, ATTR_alpha, 1));
+    TRY(multiply(a, operand_of(x, flip_x, onnx_int(n, ATTR_transBatchA, 0) != 0, true),
+                 operand_of(w, flip_w, onnx_int(n, ATTR_transBatchB, 0) != 0, false)));
+    scale(a->out[0], onnx_float(n, ATTR_alpha, 1));
+    return BRINK_OK;
 }

@@ -68,19 +68,21 @@ brink_status cpu_constant_of_shape(const kernel_args *a)
 brink_status cpu_range(const kernel_args *a)
 {
     tensor *out = a->out[0];
+    const tensor *by = kernel_in(a, 2);
     int64_t count = tensor_count(out);
     switch (out->type) {
 #define INTEGER(type, T)                                                                           \
     case type: {                                                                                   \
         uint64_t start = (uint64_t)tensor_int(a->in[0], 0);                                        \
-        uint64_t delta = (uint64_t)tensor_int(a->in[2], 0);                                        \
+        uint64_t delta = by != NULL ? (uint64_t)tensor_int(by, 0) : 1;                             \
         for (int64_t i = 0; i < count; i++)                                                        \
             ((T *)out->data)[i] = (T)(start + delta * (uint64_t)i);                                \
         return BRINK_OK;                                                                           \
     }
 #define REAL(type, T)                                                                              \
     case type: {                                                                                   \
-        double start = tensor_number(a->in[0], 0), delta = tensor_number(a->in[2], 0);             \
+        double start = tensor_number(a->in[0], 0);                                                 \
+        double delta = by != NULL ? tensor_number(by, 0) : 1;                                      \
         for (int64_t i = 0; i < count; i++)                                                        \
             ((T *)out->data)[i] = (T)(start + delta * (double)i);                                  \
         return BRINK_OK;                                                                           \

@@ -244,16 +244,29 @@ brink_status infer_matmul(rule_args *r)
     return product(r, a, b, false, false);
 }
 
+/* [rows, batch…, columns] as [batch…, rows, columns]. */
+static void batch_first(ir_value *v)
+{
+    if (v->rank < 3)
+        return;
+    expr rows = v->dims[0];
+    memmove(v->dims, v->dims + 1, (v->rank - 2) * sizeof *v->dims);
+    v->dims[v->rank - 2] = rows;
+}
+
 brink_status infer_fused_matmul(rule_args *r)
 {
     const ir_value *a, *b;
     TRY(rule_need(r, 0, &a));
     TRY(rule_need(r, 1, &b));
-    if (onnx_int(r->node, ATTR_transBatchA, 0) || onnx_int(r->node, ATTR_transBatchB, 0))
-        return rule_unsupported(r, "transBatchA and transBatchB are not supported");
-    r->out[0].type = a->type;
-    return product(r, a, b, onnx_int(r->node, ATTR_transA, 0) != 0 && a->rank > 1,
-                   onnx_int(r->node, ATTR_transB, 0) != 0 && b->rank > 1);
+    ir_value x = *a, y = *b;
+    if (onnx_int(r->node, ATTR_transBatchA, 0))
+        batch_first(&x);
+    if (onnx_int(r->node, ATTR_transBatchB, 0))
+        batch_first(&y);
+    r->out[0].type = x.type;
+    return product(r, &x, &y, onnx_int(r->node, ATTR_transA, 0) != 0 && x.rank > 1,
+                   onnx_int(r->node, ATTR_transB, 0) != 0 && y.rank > 1);
 }
 
 brink_status infer_matmul_integer(rule_args *r)
@@ -326,6 +339,10 @@ brink_status infer_matmul_nbits(rule_args *r)
     int64_t k = onnx_int(r->node, ATTR_K, 0), n = onnx_int(r->node, ATTR_N, 0);
     int64_t bits = bnb ? 4 : onnx_int(r->node, ATTR_bits, 4);
     int64_t block = onnx_int(r->node, ATTR_block_size, 0);
+    if (bnb && onnx_int(r->node, ATTR_transB, 1) == 0)
+        return rule_unsupported(r, "transB 0, which only training uses, is not supported");
+    if (onnx_int(r->node, ATTR_weight_prepacked, 0) != 0)
+        return rule_unsupported(r, "weight_prepacked is a layout of CUDA's");
     if (k <= 0 || n <= 0 || k > INT32_MAX || n > INT32_MAX)
         return rule_fail(r, "K is %lld and N is %lld", (long long)k, (long long)n);
     if (bits != 2 && bits != 4 && bits != 8)
@@ -409,30 +426,33 @@ brink_status infer_gather_block_quantized(rule_args *r)
     TRY(rule_need(r, 2, &scales));
     uint32_t axis, quantized;
     TRY(rule_axis(r, onnx_int(r->node, ATTR_gather_axis, 0), data->rank, &axis));
-    TRY(rule_axis(r, onnx_int(r->node, ATTR_quantize_axis, -1), data->rank, &quantized));
-    if (axis != 0 || quantized != data->rank - 1 || data->rank != 2)
-        return rule_unsupported(r, "only rows of a matrix quantised along its last axis");
-    int64_t width;
-    TRY(rule_dim(r, data, 1, &width));
+    TRY(rule_axis(r, onnx_int(r->node, ATTR_quantize_axis, 1), data->rank, &quantized));
     int64_t bits = onnx_int(r->node, ATTR_bits, 4), block = onnx_int(r->node, ATTR_block_size, 128);
-    if (block < 16 || (block & (block - 1)) != 0 || (bits != 4 && bits != 8))
+    if (block < 16 || block > INT32_MAX || (block & (block - 1)) != 0 ||
+        (bits != 2 && bits != 4 && bits != 8))
         return rule_fail(r, "block_size is %lld and bits %lld", (long long)block, (long long)bits);
-    if (data->type == BRINK_U8)
-        width = width * 8 / bits;
-    uint64_t scale_count, rows;
-    int64_t row_count;
-    TRY(rule_dim(r, data, 0, &row_count));
-    rows = (uint64_t)row_count;
-    if (!ir_count(r->g, scales, &scale_count) ||
-        scale_count != rows * (uint64_t)((width + block - 1) / block))
-        return rule_fail(r, "the number of scales does not fit block_size %lld", (long long)block);
-    ir_value *out = &r->out[0];
-    out->type = scales->type;
-    if (indices->rank + 1 > BRINK_MAX_RANK)
+    if (data->rank + indices->rank - 1 > BRINK_MAX_RANK)
         return rule_unsupported(r, "rank above %d", BRINK_MAX_RANK);
+    ir_value *out = &r->out[0], x = *data;
+    int64_t width;
+    TRY(rule_dim(r, data, x.rank - 1, &width));
+    if (x.type == BRINK_U8)
+        x.dims[x.rank - 1] = expr_const(r->t, width * 8 / bits);
+    uint64_t scale_count, want = 1;
+    for (uint32_t i = 0; i < x.rank; i++) {
+        int64_t dim;
+        TRY(rule_dim(r, &x, i, &dim));
+        want *= (uint64_t)(i == quantized ? (dim + block - 1) / block : dim);
+    }
+    if (!ir_count(r->g, scales, &scale_count) || scale_count != want)
+        return rule_fail(r, "the number of scales does not fit block_size %lld", (long long)block);
+    out->type = scales->type;
+    for (uint32_t i = 0; i < axis; i++)
+        out->dims[out->rank++] = x.dims[i];
     for (uint32_t i = 0; i < indices->rank; i++)
         out->dims[out->rank++] = indices->dims[i];
-    out->dims[out->rank++] = expr_const(r->t, width);
+    for (uint32_t i = axis + 1; i < x.rank; i++)
+        out->dims[out->rank++] = x.dims[i];
     return BRINK_OK;
 }
 
@@ -460,13 +480,13 @@ brink_status infer_skip_norm(rule_args *r)
     TRY(rule_need(r, 0, &x));
     TRY(rule_need(r, 1, &skip));
     TRY(rule_need(r, 2, &gamma));
-    if (skip->rank != x->rank)
+    if (skip->rank > x->rank || skip->rank + 1 < x->rank || x->rank == 0)
         return rule_unsupported(r, "skip of rank %u for an input of rank %u", skip->rank, x->rank);
     for (uint32_t i = 0; i < r->out_count; i++) {
         rule_like(&r->out[i], x);
-        if (i == 1 || i == 2) { /* mean and inverse deviation, which only training asks for */
-            if (r->node->outputs[i] != ONNX_NONE)
-                return rule_unsupported(r, "output %u is not supported", i);
+        if (i == 1 || i == 2) { /* mean and inverse deviation */
+            r->out[i].type = BRINK_F32;
+            r->out[i].dims[x->rank - 1] = expr_const(r->t, 1);
         }
     }
     return BRINK_OK;

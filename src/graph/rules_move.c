@@ -255,10 +255,12 @@ brink_status infer_range(rule_args *r)
     TRY(rule_need(r, 0, &start));
     brink_type type = start->type;
     if (type == BRINK_F32 || type == BRINK_F64 || is_half(type)) {
-        double v[3];
+        double v[3] = {0, 0, 1}; /* com.microsoft's may leave delta out */
         for (uint32_t i = 0; i < 3; i++) {
             const void *data;
             uint64_t one;
+            if (i == 2 && rule_in(r, 2) == NULL)
+                continue;
             TRY(rule_data(r, i, &data));
             if (!ir_count(r->g, rule_in(r, i), &one) || one != 1 || rule_in(r, i)->type != type)
                 return rule_fail(r, "input %u should be one number of type %s", i,
@@ -275,9 +277,12 @@ brink_status infer_range(rule_args *r)
         whole += n > (double)whole;
         return set_vector(r, type, expr_const(r->t, whole));
     }
-    const expr *v[3];
+    expr one = expr_const(r->t, 1);
+    const expr *v[3] = {NULL, NULL, &one};
     uint64_t count;
     for (uint32_t i = 0; i < 3; i++) {
+        if (i == 2 && rule_in(r, 2) == NULL)
+            continue;
         TRY(rule_ints(r, i, &v[i], &count));
         if (count != 1)
             return rule_fail(r, "input %u should be a scalar", i);

@@ -86,14 +86,15 @@ brink_status infer_recurrent(rule_args *r)
     TRY(rule_need(r, 1, &w));
     TRY(rule_need(r, 2, &rec));
     int64_t hidden, directions, input, width, gates;
-    bool lstm = strcmp(r->op->name, "LSTM") == 0;
+    bool across = strcmp(r->op->name, "DynamicQuantizeLSTM") == 0; /* W is [D,I,4H] */
+    bool lstm = across || strcmp(r->op->name, "LSTM") == 0;
     int64_t gate_count = lstm ? 4 : strcmp(r->op->name, "GRU") == 0 ? 3 : 1;
     if (x->rank != 3 || w->rank != 3 || rec->rank != 3)
         return rule_fail(r, "inputs X, W and R should have rank 3");
-    TRY(rule_dim(r, rec, 2, &hidden));
+    TRY(rule_dim(r, rec, across ? 1 : 2, &hidden));
     TRY(rule_dim(r, w, 0, &directions));
-    TRY(rule_dim(r, w, 1, &gates));
-    TRY(rule_dim(r, w, 2, &width));
+    TRY(rule_dim(r, w, across ? 2 : 1, &gates));
+    TRY(rule_dim(r, w, across ? 1 : 2, &width));
     TRY(rule_dim(r, x, 2, &input));
     bool two = strcmp(onnx_string(r->node, ATTR_direction, "forward"), "bidirectional") == 0;
     if (directions != (two ? 2 : 1) || gates != gate_count * hidden || width != input ||
