@@ -25,7 +25,8 @@ static void visible(const attention_heads *h, int64_t b, int64_t s, int64_t *low
 {
     int64_t position = (h->offset == NULL ? 0 : h->offset[b]) + s;
     *high = total_of(h, b);
-    if (h->right >= 0 && position + h->right + 1 < *high)
+    bool open = h->right < 0 || (h->open_end && s == h->rows - 1);
+    if (!open && position + h->right + 1 < *high)
         *high = position + h->right + 1;
     if ((h->bias[0] != NULL || h->mask != NULL) && *high > h->bias_keys)
         *high = h->bias_keys;
@@ -59,12 +60,13 @@ static void write_scores(const attention_heads *h, const attention *t, int64_t f
         attention_bias(t, r, t->low[r], n, seen);
         if (h->stage == ATTENTION_MASKED)
             continue;
-        bool more = h->sink != NULL || h->smooth;
-        float extra = h->sink != NULL ? h->sink[(first + r) / h->rows] : 0;
-        if (s->top(seen, n) == -INFINITY)
+        float top = s->top(seen, n), extra = -INFINITY;
+        if (h->sink != NULL || h->smooth)
+            extra = h->sink != NULL ? h->sink[(first + r) / h->rows] : 0;
+        if (top == -INFINITY)
             memset(seen, 0, (size_t)n * sizeof(float));
         else
-            s->softmax(seen, seen, n, more ? extra : -INFINITY, more ? 1 : 0);
+            s->softmax(seen, seen, n, extra, expf(extra - (top > extra ? top : extra)));
     }
 }
 

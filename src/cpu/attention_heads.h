@@ -28,6 +28,7 @@ typedef struct attention_heads {
     const int64_t *total;  /* [batch] keys there are; NULL: all `keys`                   */
     const int64_t *offset; /* [batch] the key that row 0 stands at; NULL: 0              */
     int64_t left, right;   /* keys a row sees before and behind its own; negative: all   */
+    bool open_end;         /* but the last row sees all behind                           */
     const float *bias[2];  /* added to the scores, NULL: none                            */
     const uint8_t *mask;   /* booleans, 0: not seen; NULL: none                          */
     attention_strides bias_at[2], mask_at;

@@ -220,6 +220,7 @@ static brink_status multi_head(const kernel_args *a, const mha_inputs *at, bool 
         TRY(attention_mask_count(a, mask, h, m.past, &mask_count));
     h->left = -1;
     h->right = onnx_int(a->node, ATTR_unidirectional, 0) != 0 ? 0 : -1;
+    h->open_end = true; /* only seen where new keys and rows differ in number */
     h->scale = onnx_float(a->node, ATTR_scale, 0);
     if (h->scale == 0)
         h->scale = h->d > 0 ? 1 / sqrtf((float)h->d) : 1;
