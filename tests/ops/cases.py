@@ -500,4 +500,10 @@ for make in (elementwise, unary, shapes, reductions, products, conv, quantised, 
     make()
 
 import cases_elements  # noqa: E402, F401
+             attention, recurrent, more_elementwise, more_unary, more_reductions, selection,
+             arrangement, losses, random_numbers, tf_idf):
+    make()
+
+import cases_attention  # noqa: E402, F401
+import cases_contrib  # noqa: E402, F401
 import cases_image  # noqa: E402, F401
