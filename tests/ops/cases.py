@@ -489,21 +489,10 @@ def recurrent():
 
 
 for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
-             attention, recurrent, more_elementwise, more_unary, more_reductions,
-             selection):
-             attention, lstm, more_elementwise, more_unary, more_reductions,
-             selection, arrangement, losses, random_numbers, tf_idf):
-for make in (elementwise, unary, shapes, reductions, products, conv, quantised, normalisation,
-             attention, lstm, more_elementwise, more_unary, more_reductions,
-             selection, arrangement, losses, random_numbers, tf_idf, signals):
              attention, recurrent):
-    make()
-
-import cases_elements  # noqa: E402, F401
-             attention, recurrent, more_elementwise, more_unary, more_reductions, selection,
-             arrangement, losses, random_numbers, tf_idf):
     make()
 
 import cases_attention  # noqa: E402, F401
 import cases_contrib  # noqa: E402, F401
+import cases_elements  # noqa: E402, F401
 import cases_image  # noqa: E402, F401
