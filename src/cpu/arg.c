@@ -73,8 +73,9 @@ brink_status cpu_hardmax(const kernel_args *a)
     const tensor *x = a->in[0];
     tensor *out = a->out[0];
     bool flat = a->node->opset < 13;
-    uint32_t axis;
-    if (x->rank == 0 || !axis_wrap(onnx_int(a->node, ATTR_axis, flat ? 1 : -1), x->rank, &axis))
+    int64_t wanted = onnx_int(a->node, ATTR_axis, flat ? 1 : -1);
+    uint32_t axis = x->rank;
+    if (!(flat && wanted == x->rank) && !axis_wrap(wanted, x->rank, &axis))
         return kernel_fail(a, BRINK_BAD_INPUT, "axis is outside rank %u", x->rank);
     uint32_t past = flat ? x->rank : axis + 1;
     int64_t n = dims_product(x, axis, past), outer = dims_product(x, 0, axis);

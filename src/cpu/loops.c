@@ -253,17 +253,22 @@ double tensor_number(const tensor *t, int64_t i)
     }
 }
 
+/* Cut towards zero, the least of 32 or 64 bits for what they do not hold. */
+static int64_t cut(double p, bool wide)
+{
+    double end = wide ? 9223372036854775808.0 : 2147483648.0;
+    return p > -end && p < end ? (int64_t)p : wide ? INT64_MIN : INT32_MIN;
+}
+
 brink_status number_tensor(const kernel_args *a, const double *from, const tensor *out)
 {
     int64_t n = tensor_count(out);
+    bool wide = out->type == BRINK_I64 || out->type == BRINK_U64 || out->type == BRINK_U32;
     switch (out->type) {
 #define INTEGER(type, T)                                                                           \
     case type:                                                                                     \
         for (int64_t i = 0; i < n; i++)                                                            \
-            ((T *)out->data)[i] =                                                                  \
-                (T)(from[i] > -9223372036854775808.0 && from[i] < 9223372036854775808.0            \
-                        ? (int64_t)from[i]                                                         \
-                        : INT64_MIN);                                                              \
+            ((T *)out->data)[i] = (T)cut(from[i], wide);                                           \
         return BRINK_OK;
 #define REAL(type, T)                                                                              \
     case type:                                                                                     \

@@ -74,7 +74,7 @@ int64_t tensor_int(const tensor *t, int64_t i);
 /* Element i of any numeric tensor. */
 double tensor_number(const tensor *t, int64_t i);
 
-/* Stores numbers as elements of `out`, those that its type cannot hold as its least. */
+/* Stores numbers as elements of `out`, cut as Cast cuts them. */
 brink_status number_tensor(const kernel_args *a, const double *from, const tensor *out);
 
 /* How many pieces of work `count` items of `cost` operations each should be cut in: a grain. */

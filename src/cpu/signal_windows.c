@@ -9,13 +9,14 @@
 
 #define TAU 6.283185307179586476925286766559
 
-/* c[0] − c[1] cos(2πn / N) + c[2] cos(4πn / N); N is the size, or one less when not periodic. */
+/* c[0] − c[1] cos(2πn / N) + c[2] cos(4πn / N); N is the size, or one less when not periodic: then
+   a window of one is NaN, as in the reference. */
 static brink_status cosine_window(const kernel_args *a, double c0, double c1, double c2)
 {
     tensor *out = a->out[0];
     int64_t n = tensor_count(out);
     bool periodic = onnx_int(a->node, ATTR_periodic, 1) != 0;
-    double whole = (double)(periodic || n == 1 ? n : n - 1);
+    double whole = (double)(periodic ? n : n - 1);
     double *w = kernel_scratch(a, (uint64_t)n * sizeof *w + 8);
     if (w == NULL)
         return BRINK_OUT_OF_MEMORY;

@@ -6,6 +6,7 @@
 
 #include "cpu/simd.h"
 
+#include <float.h>
 #include <math.h>
 
 static void unary_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
@@ -186,23 +187,23 @@ typedef struct clip_bounds {
 INTEGER_TYPES(CLIP)
 FLOAT_TYPES(CLIP)
 
-/* Bounds are attributes below opset 11 and inputs from then on. */
+/* Bounds are attributes below opset 11 and inputs from then on. A float's missing bound is the last
+   finite number, so that infinities are clipped. */
 brink_status cpu_clip(const kernel_args *a)
 {
     const tensor *x = a->in[0];
     tensor *out = a->out[0];
-    float low_value = onnx_float(a->node, ATTR_min, -INFINITY);
-    float high_value = onnx_float(a->node, ATTR_max, INFINITY);
-    tensor low = {.data = &low_value, .type = BRINK_F32};
-    tensor high = {.data = &high_value, .type = BRINK_F32};
+    bool old = a->node->opset < 11, wide = x->type == BRINK_F64;
+    double low64 = old ? onnx_float(a->node, ATTR_min, -FLT_MAX) : wide ? -DBL_MAX : -FLT_MAX;
+    double high64 = old ? onnx_float(a->node, ATTR_max, FLT_MAX) : wide ? DBL_MAX : FLT_MAX;
+    float low32 = (float)low64, high32 = (float)high64;
+    tensor low = {.data = wide ? (void *)&low64 : &low32, .type = x->type};
+    tensor high = {.data = wide ? (void *)&high64 : &high32, .type = x->type};
     clip_bounds b = {kernel_in(a, 1), kernel_in(a, 2)};
-    double wide[] = {low_value, high_value};
-    if (a->node->opset < 11 && x->type == BRINK_F64) {
-        low = (tensor){.data = &wide[0], .type = BRINK_F64};
-        high = (tensor){.data = &wide[1], .type = BRINK_F64};
+    if (wide || x->type == BRINK_F32) {
+        b.low = old || b.low == NULL ? &low : b.low;
+        b.high = old || b.high == NULL ? &high : b.high;
     }
-    if (a->node->opset < 11)
-        b = (clip_bounds){&low, &high};
     if ((b.low != NULL && b.low->type != x->type) || (b.high != NULL && b.high->type != x->type))
         return kernel_bad_type(a, b.low != NULL ? b.low->type : b.high->type);
     switch (x->type) {
