@@ -301,6 +301,8 @@ static brink_status run(const kernel_args *a, cell_kind kind)
     l.batch = x->dims[l.batch_first ? 0 : 1];
     TRY(check(a, &l));
     TRY(read_activations(a, &l));
+    if (l.batch * l.hidden == 0) /* so are all outputs */
+        return BRINK_OK;
     int64_t rows = l.steps * l.batch, copied = l.batch_first ? rows * l.inputs : 0;
     int64_t width = l.gate_count * l.hidden;
     int64_t floats = copied + (rows + l.batch) * width + 3 * l.batch * l.hidden;
