@@ -98,6 +98,12 @@ brink_status cpu_gemm(const kernel_args *a)
                            (long long)g.k, (long long)w->dims[g.flip_b ? 1 : 0]);
     if (x->type != out->type || (c != NULL && c->type != out->type))
         return kernel_bad_type(a, x->type);
+    for (uint32_t i = 0; c != NULL && i < c->rank; i++) {
+        int64_t most = i + 1 == c->rank ? g.n : i + 2 == c->rank ? g.m : 1;
+        if (c->dims[i] != 1 && c->dims[i] != most)
+            return kernel_fail(a, BRINK_BAD_INPUT, "C does not broadcast to [%lld, %lld]",
+                               (long long)g.m, (long long)g.n);
+    }
     if (c != NULL && tensor_count(c) == 0)
         c = NULL;
     switch (out->type) {

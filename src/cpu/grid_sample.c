@@ -100,11 +100,16 @@ static void store_number(tensor *out, int64_t i, double value)
     switch (out->type) {
 #define CASE(type, T)                                                                              \
     case type:                                                                                     \
+        ((T *)out->data)[i] = (T)real_to_int(value);                                               \
+        break;
+#define REAL(type, T)                                                                              \
+    case type:                                                                                     \
         ((T *)out->data)[i] = (T)value;                                                            \
         break;
         INTEGER_TYPES(CASE)
-        FLOAT_TYPES(CASE)
+        FLOAT_TYPES(REAL)
         CASE(BRINK_BOOL, uint8_t)
+#undef REAL
 #undef CASE
     default:
         break;

@@ -71,6 +71,12 @@ static inline int64_t dims_product(const tensor *t, uint32_t from, uint32_t to)
 /* Element i of an integer tensor (i32, i64 and the smaller ones). */
 int64_t tensor_int(const tensor *t, int64_t i);
 
+/* A real number cut towards zero; the least integer where it does not fit, as Cast gives it. */
+static inline int64_t real_to_int(double x)
+{
+    return x >= -9223372036854775808.0 && x < 9223372036854775808.0 ? (int64_t)x : INT64_MIN;
+}
+
 /* Element i of any numeric tensor. */
 double tensor_number(const tensor *t, int64_t i);
 

@@ -54,6 +54,18 @@ static double log_add_exp(double x, double y)
                                       : high + log1p(exp(low - high));
 }
 
+/* Integers wrap. */
+#define WRAP(a, op, b)                                                                             \
+    _Generic((a), int64_t: (int64_t)((uint64_t)(a)op(uint64_t)(b)), default: (a)op(b))
+#define PLUS(a, b) WRAP(a, +, b)
+#define LESS(a, b) WRAP(a, -, b)
+#define TIMES(a, b) WRAP(a, *, b)
+#define LOG(A, x)                                                                                  \
+    _Generic((x),                                                                                  \
+        int64_t: (A)real_to_int(log((double)(x))),                                                 \
+        uint64_t: (A)real_to_int(log((double)(x))),                                                \
+        default: (A)log((double)(x)))
+
 /* Takes n steps of `step` elements into one accumulator. */
 #define REDUCE_RUN(T, A)                                                                           \
     static A run_##T(reduce_kind kind, A acc, const T *x, int64_t step, int64_t n)                 \
@@ -63,11 +75,11 @@ static double log_add_exp(double x, double y)
         case REDUCE_MEAN:                                                                          \
         case REDUCE_LOG_SUM:                                                                       \
             for (int64_t i = 0; i < n; i++)                                                        \
-                acc += (A)x[i * step];                                                             \
+                acc = PLUS(acc, (A)x[i * step]);                                                   \
             break;                                                                                 \
         case REDUCE_PROD:                                                                          \
             for (int64_t i = 0; i < n; i++)                                                        \
-                acc *= (A)x[i * step];                                                             \
+                acc = TIMES(acc, (A)x[i * step]);                                                  \
             break;                                                                                 \
         case REDUCE_MAX:                                                                           \
             for (int64_t i = 0; i < n; i++)                                                        \
@@ -79,7 +91,7 @@ static double log_add_exp(double x, double y)
             break;                                                                                 \
         case REDUCE_L1:                                                                            \
             for (int64_t i = 0; i < n; i++)                                                        \
-                acc += x[i * step] > 0 ? (A)x[i * step] : 0 - (A)x[i * step];                      \
+                acc = x[i * step] > 0 ? PLUS(acc, (A)x[i * step]) : LESS(acc, (A)x[i * step]);     \
             break;                                                                                 \
         case REDUCE_LOG_SUM_EXP:                                                                   \
             for (int64_t i = 0; i < n; i++)                                                        \
@@ -87,7 +99,7 @@ static double log_add_exp(double x, double y)
             break;                                                                                 \
         default:                                                                                   \
             for (int64_t i = 0; i < n; i++)                                                        \
-                acc += (A)x[i * step] * (A)x[i * step];                                            \
+                acc = PLUS(acc, TIMES((A)x[i * step], (A)x[i * step]));                            \
         }                                                                                          \
         return acc;                                                                                \
     }                                                                                              \
@@ -96,7 +108,7 @@ static double log_add_exp(double x, double y)
     {                                                                                              \
         if (kind == REDUCE_SUM || kind == REDUCE_MEAN) {                                           \
             for (int64_t i = 0; i < n; i++)                                                        \
-                acc[i] += (A)x[i];                                                                 \
+                acc[i] = PLUS(acc[i], (A)x[i]);                                                    \
         } else {                                                                                   \
             for (int64_t i = 0; i < n; i++)                                                        \
                 acc[i] = run_##T(kind, acc[i], x + i, 0, 1);                                       \
@@ -135,13 +147,13 @@ static double log_add_exp(double x, double y)
             for (int64_t c = 0; c < n; c++)                                                        \
                 ((T *)job->to)[o + c] = (T)(job->kind == REDUCE_MEAN      ? mean                   \
                                             : job->kind == REDUCE_L2      ? root                   \
-                                            : job->kind == REDUCE_LOG_SUM ? (A)log((double)acc[c]) \
+                                            : job->kind == REDUCE_LOG_SUM ? LOG(A, acc[c])         \
                                                                           : acc[c]);               \
         }                                                                                          \
     }
 
 #define INTEGER_MEAN (job->count == 0 ? 0 : acc[c] / job->count)
-#define INTEGER_ROOT ((int64_t)sqrt((double)acc[c]))
+#define INTEGER_ROOT real_to_int(sqrt((double)acc[c]))
 REDUCE(float, double, -INFINITY, INFINITY, acc[c] / (double)job->count, sqrt(acc[c]))
 REDUCE(double, double, -INFINITY, INFINITY, acc[c] / (double)job->count, sqrt(acc[c]))
 REDUCE(int8_t, int64_t, INT8_MIN, INT8_MAX, INTEGER_MEAN, INTEGER_ROOT)

@@ -57,8 +57,10 @@ static bool grow(expr_table *t)
     uint32_t capacity = t->capacity * 2;
     expr_node *nodes = ARENA_ARRAY(t->arena, expr_node, capacity);
     expr *hash = ARENA_ARRAY(t->arena, expr, t->hash_size * 2);
-    if (nodes == NULL || hash == NULL)
+    if (nodes == NULL || hash == NULL) {
+        t->no_room = true;
         return false;
+    }
     memcpy(nodes, t->nodes, t->count * sizeof *nodes);
     t->nodes = nodes;
     t->capacity = capacity;
@@ -89,7 +91,7 @@ static expr intern(expr_table *t, const expr_node *n)
     if (n->term_count != 0) {
         expr_term *terms = ARENA_ARRAY(t->arena, expr_term, n->term_count);
         if (terms == NULL) {
-            t->failed = true;
+            t->failed = t->no_room = true;
             return EXPR_NONE;
         }
         memcpy(terms, n->terms, n->term_count * sizeof *terms);

@@ -50,7 +50,8 @@ typedef struct expr_table {
     expr *hash; /* open addressing, hash_size a power of two */
     uint32_t hash_size;
     uint32_t symbol_count;
-    bool failed; /* out of memory or overflow: every later expression is EXPR_NONE */
+    bool failed;  /* out of memory or overflow: every later expression is EXPR_NONE */
+    bool no_room; /* it was memory */
 } expr_table;
 
 brink_status expr_table_init(expr_table *t, arena *a);

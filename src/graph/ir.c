@@ -52,9 +52,11 @@ brink_status ir_init(brink_context *context, const onnx_model *model, const onnx
     *out = (ir_graph){.context = context, .model = model, .graph = graph, .kernels = kernels};
     arena_init(&out->memory, context);
     out->bound = ARENA_ARRAY(&out->memory, bool, (uint64_t)graph->input_count + 1);
-    if (out->bound == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    return expr_table_init(&out->exprs, &out->memory);
+    brink_status status =
+        out->bound != NULL ? expr_table_init(&out->exprs, &out->memory) : BRINK_OUT_OF_MEMORY;
+    if (status != BRINK_OK)
+        ir_free(out);
+    return status;
 }
 
 void ir_free(ir_graph *g)
@@ -702,7 +704,7 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
         return ir_postpone(g, n);
     TRY(ruled);
     if (g->exprs.failed)
-        return rule_fail(r, "a dimension overflows");
+        return g->exprs.no_room ? BRINK_OUT_OF_MEMORY : rule_fail(r, "a dimension overflows");
     for (uint32_t i = 0; i < n->output_count; i++) {
         if (r->out[i].rank > BRINK_MAX_RANK)
             return rule_unsupported(r, "output %u would have rank %u, above %d", i, r->out[i].rank,
@@ -732,7 +734,7 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
             TRY(freeze_symbolic(g, &r->out[i]));
     }
     if (g->exprs.failed)
-        return rule_fail(r, "a dimension overflows");
+        return g->exprs.no_room ? BRINK_OUT_OF_MEMORY : rule_fail(r, "a dimension overflows");
     bool needed = false;
     for (uint32_t i = 0; i < n->output_count; i++) {
         if (n->outputs[i] == ONNX_NONE)

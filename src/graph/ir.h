@@ -138,7 +138,7 @@ bool ir_count(const ir_graph *g, const ir_value *v, uint64_t *count);
 /* ── Passes, each in its own file ── */
 
 /* Marks nodes dead whose outputs nobody needs. */
-void pass_dead_code(ir_graph *g);
+brink_status pass_dead_code(ir_graph *g);
 
 /* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
    as rows are independent. */

@@ -14,13 +14,13 @@ static bool reads_input(const ir_graph *g, const ir_node *n, uint32_t i)
     return v->kind == IR_TEMP && v->symbolic == NULL;
 }
 
-void pass_dead_code(ir_graph *g)
+brink_status pass_dead_code(ir_graph *g)
 {
     arena work;
     arena_init(&work, g->context);
     bool *needed = ARENA_ARRAY(&work, bool, g->value_count);
     if (needed == NULL)
-        return; /* nothing is marked: only slower */
+        return BRINK_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < g->output_count; i++)
         needed[g->outputs[i]] = true;
     for (uint32_t i = g->node_count; i-- > 0;) {
@@ -36,4 +36,5 @@ void pass_dead_code(ir_graph *g)
                 needed[n->inputs[k]] = true;
     }
     arena_free(&work);
+    return BRINK_OK;
 }

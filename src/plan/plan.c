@@ -286,7 +286,7 @@ brink_status plan_build(plan *p, const plan_desc *desc)
     TRY(ir_resolve(g, desc->inputs));
     if (desc->last_row_output != IR_NONE)
         TRY(pass_last_row(g, desc->last_row_output, desc->last_row));
-    pass_dead_code(g);
+    TRY(pass_dead_code(g));
     arena_init(&b.work, g->context);
     uint32_t most = 1;
     for (uint32_t i = 0; i < g->node_count; i++) {

@@ -26,19 +26,24 @@ static inline brink_context *fuzz_context(uint64_t memory_budget)
     return context;
 }
 
-/* Every failure has a text, and everything was given back. */
-static inline void fuzz_end(brink_context *context, brink_status status)
+/* Every failure has a text. */
+static inline void fuzz_text(brink_context *context, brink_status status)
+{
+    if (status != BRINK_OK && context->error[0] == 0) {
+        fprintf(stderr, "%s without a text\n", brink_status_name(status));
+        abort();
+    }
+    context->error[0] = 0;
+}
+
+/* Everything was given back. */
+static inline void fuzz_end(brink_context *context)
 {
     if (context->memory.live != fuzz_idle) {
         fprintf(stderr, "%llu bytes are still held\n",
                 (unsigned long long)(context->memory.live - fuzz_idle));
         abort();
     }
-    if (status != BRINK_OK && context->error[0] == 0) {
-        fprintf(stderr, "%s without a text\n", brink_status_name(status));
-        abort();
-    }
-    context->error[0] = 0;
 }
 
 /* The part before the first NUL, and what follows it. */

@@ -1,5 +1,7 @@
-/* json.c — arbitrary bytes as each of a model's configuration files. A NUL ends one file and opens
-   the next; the graph is that of a language model, so that the configuration is looked into. */
+/* json.c — arbitrary bytes as a JSON document, or, if a NUL is among them, as a model's configuration
+   files: a NUL ends one and opens the next. The graph is that of a language model, so that the
+   configuration is looked into. */
+#include "core/json.h"
 #include "fuzz.h"
 
 static uint8_t graph[4096];
@@ -15,7 +17,39 @@ static brink_status supply(brink_context *context, brink_task *task, const char 
     return brink_task_supply(task, copy, size, NULL, NULL);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static uint64_t walk(yyjson_val *v)
+{
+    yyjson_val *key, *one;
+    uint64_t sum = yyjson_get_len(v) + (uint64_t)yyjson_get_type(v);
+    if (yyjson_is_arr(v)) {
+        yyjson_arr_iter it = yyjson_arr_iter_with(v);
+        while ((one = yyjson_arr_iter_next(&it)) != NULL)
+            sum += walk(one);
+    } else if (yyjson_is_obj(v)) {
+        yyjson_obj_iter it = yyjson_obj_iter_with(v);
+        while ((key = yyjson_obj_iter_next(&it)) != NULL) {
+            json_get(v, yyjson_get_str(key));
+            sum += walk(yyjson_obj_iter_get_val(key));
+        }
+    } else if (yyjson_is_str(v)) {
+        sum += strlen(yyjson_get_str(v));
+    }
+    return sum;
+}
+
+static void document(const uint8_t *data, size_t size)
+{
+    brink_context *context = fuzz_context(64u << 20);
+    json_document d;
+    brink_status status = json_parse(context, "fuzz.json", data, size, &d);
+    if (status == BRINK_OK && walk(d.root) == UINT64_MAX)
+        abort();
+    json_free(&d);
+    fuzz_text(context, status);
+    fuzz_end(context);
+}
+
+static void configuration(const uint8_t *data, size_t size)
 {
     if (graph_size == 0) {
         FILE *file = fopen(BRINK_SOURCE_DIR "/tests/fuzz/decoder.onnx", "rb");
@@ -61,6 +95,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     brink_task_destroy(task);
     brink_model_destroy(model);
-    fuzz_end(context, status);
+    fuzz_text(context, status);
+    fuzz_end(context);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size != 0 && memchr(data, 0, size) != NULL)
+        configuration(data, size);
+    else
+        document(data, size);
     return 0;
 }

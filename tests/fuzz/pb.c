@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     onnx_model m;
     brink_status status = onnx_read(context, "fuzz.onnx", data, size, &m);
     onnx_free(&m);
-    fuzz_end(context, status);
+    fuzz_text(context, status);
+    fuzz_end(context);
 
     brink_tensor t;
     status = brink_tensor_parse(context, data, size, &t);
@@ -18,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sum == UINT64_MAX)
         abort();
     brink_tensor_release(context, &t);
-    fuzz_end(context, status);
+    fuzz_text(context, status);
+    fuzz_end(context);
     return 0;
 }

@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     chat_template_destroy(t);
-    fuzz_end(context, status);
+    fuzz_text(context, status);
+    fuzz_end(context);
     return 0;
 }

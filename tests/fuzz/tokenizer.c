@@ -44,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status == BRINK_OK)
         status = stream(t, ids, count);
     tokenizer_destroy(t);
-    fuzz_end(context, status);
+    fuzz_text(context, status);
+    fuzz_end(context);
     return 0;
 }
