@@ -8,6 +8,12 @@ brink_status infer_none(rule_args *r)
     return rule_unsupported(r, "it has no shape rule");
 }
 
+/* Reading a model turns Constants into initialisers (see onnx/model.c); what is left is refused. */
+brink_status infer_constant(rule_args *r)
+{
+    return rule_unsupported(r, "its value is sparse, of strings, or missing");
+}
+
 brink_status infer_broadcast(rule_args *r)
 {
     const ir_value *a, *b;

@@ -32,6 +32,7 @@ LIMIT_S = 60            # the longest one case may take
 SHRINK_EACH = 3         # differing cases of one operator that are shrunk
 PHASES = ["drawing", "reference", "brink", "comparison"]
 OUTSIDE = {"If", "Loop", "Scan", "SequenceMap",     # control flow: tests/control
+           "Constant",                              # read as an initialiser
            # random numbers are no two engines' own, and optionals wrap what is tested: tests/ops
            "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
            "RandomUniformLike", "Optional", "OptionalGetElement", "OptionalHasElement"}
