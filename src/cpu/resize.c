@@ -311,7 +311,9 @@ static void store_integers(const tensor *out, const double *y)
     double low, high;
     integer_limits(out->type, &low, &high);
     for (int64_t i = 0, n = tensor_count(out); i < n; i++) {
-        double value = y[i] > low ? y[i] < high ? y[i] : high : low;
+        double value = y[i] > low ? y[i] < high ? y[i] : high : low, whole = rint(value);
+        if (fabs(value - whole) < 1e-5) /* the weights are in single precision */
+            value = whole;
         switch (out->type) {
 #define CASE(type, T)                                                                              \
     case type:                                                                                     \
