@@ -91,7 +91,9 @@ brink_status read_referred_attr(reader *r, pb_bytes name, const scope *s, onnx_a
         status = read_attr(r, proto, s, a);
         r->call = c;
     } else if (find_attr(c->function, 11, name, &proto)) {
+        r->call = NULL; /* a default refers to nothing */
         status = read_attr(r, proto, s, a);
+        r->call = c;
     } else {
         own = ATTR_UNKNOWN; /* left out by the call: as if it were not there */
     }

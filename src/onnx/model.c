@@ -276,6 +276,11 @@ brink_status read_attr(reader *r, pb_bytes proto, const scope *s, onnx_attr *a)
         return read_malformed(r, "AttributeProto");
     if (reference.size != 0 && r->call != NULL)
         return read_referred_attr(r, reference, s, a);
+    if (reference.size != 0)
+        return core_fail(r->context, BRINK_BAD_INPUT,
+                         "%s: an attribute refers to %.*s, which no function is called with",
+                         r->m->file, reference.size < 100 ? (int)reference.size : 100,
+                         (const char *)reference.data);
     a->kind = declared >= 1 && declared <= 8 ? (onnx_attr_kind)declared : seen;
     switch (a->kind) {
     case ATTR_KIND_FLOAT:

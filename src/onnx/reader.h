@@ -8,7 +8,7 @@
 enum {
     MAX_DEPTH = 24,
     MAX_NODES = 1 << 22,
-    MAX_INLINED = 1 << 16 /* nodes from functions, for a small file */
+    MAX_INLINED = 1 << 14 /* nodes from functions, for a small file */
 };
 
 typedef struct scope_name {

@@ -160,7 +160,7 @@ brink_status onnx_read_tensor(arena *a, const char *file, const uint8_t *data, u
     pb_bytes proto = {data, size}, raw = {0};
     pb_reader r = pb_open(proto);
     pb_field f;
-    bool has_raw = false, has_list = false, outside = false;
+    bool has_raw = false, has_list = false, outside = false, too_many = false;
     uint64_t type = 0, length = UINT64_MAX, list_count = 0, list_field = 0;
     while (pb_next(&r, &f)) {
         switch (f.number) {
@@ -169,11 +169,9 @@ brink_status onnx_read_tensor(arena *a, const char *file, const uint8_t *data, u
             uint64_t v = f.value;
             bool more = f.wire == 0 || (list.at < list.end && pb_varint(&list, &v));
             while (more) {
-                if (out->rank == BRINK_MAX_RANK)
-                    return core_fail(a->context, BRINK_UNSUPPORTED,
-                                     "%s: tensor %s has more than %d dimensions", file, out->name,
-                                     BRINK_MAX_RANK);
-                out->dims[out->rank++] = (int64_t)v;
+                too_many |= out->rank == BRINK_MAX_RANK;
+                if (!too_many)
+                    out->dims[out->rank++] = (int64_t)v;
                 more = f.wire == 2 && list.at < list.end && pb_varint(&list, &v);
             }
             break;
@@ -226,6 +224,9 @@ brink_status onnx_read_tensor(arena *a, const char *file, const uint8_t *data, u
     if (r.bad)
         return core_fail(a->context, BRINK_BAD_INPUT, "%s: tensor %s: malformed TensorProto", file,
                          out->name);
+    if (too_many)
+        return core_fail(a->context, BRINK_UNSUPPORTED, "%s: tensor %s has more than %d dimensions",
+                         file, out->name, BRINK_MAX_RANK);
     out->type = type > 64 ? BRINK_UNDEFINED : (brink_type)type;
     if (brink_type_bits(out->type) == 0)
         return core_fail(a->context, BRINK_UNSUPPORTED,
