@@ -56,7 +56,7 @@ static bool parse_descr(const char *at, npy_header *h)
         return false;
     at++;
     h->big_endian = *at == '>';
-    if (strchr("<>|=", *at))
+    if (*at && strchr("<>|=", *at))
         at++;
     if (!*at)
         return false;
