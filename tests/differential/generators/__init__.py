@@ -1,4 +1,5 @@
 """One generator for each operator or family; see cases.py."""
 
-from . import (elementwise, graphs, images, microsoft, movement, normalisation,  # noqa: F401
-               products, quantised, quantised_maps, reductions, sequences)
+from . import (attention, contributed, elementwise, graphs, images,  # noqa: F401
+               microsoft, movement, normalisation, products, quantised, quantised_maps, reductions,
+               sequences)

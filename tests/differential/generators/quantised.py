@@ -44,6 +44,8 @@ def quantize(g):
     if not is_float(s_type):
         s_type = F32
     if since >= 19 and not is_float(x_type):
+        if since < 23:      # the scale has the type of x there: no integer makes sense
+            x, x_type = x.astype(F32), F32
         s_type = F32
     zero_types = [t for t in g.types("T3" if "T3" in variable else "T2")]
     if since >= 21:
