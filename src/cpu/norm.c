@@ -210,7 +210,7 @@ static brink_status skip_norm(const kernel_args *a, bool simplified)
     job.sum_bias = floats_of(sum_bias);
     job.scale = floats_of(scale);
     job.bias = floats_of(bias);
-    job.epsilon = onnx_float(a->node, ATTR_epsilon, simplified ? 1e-6f : 1e-12f);
+    job.epsilon = onnx_float(a->node, ATTR_epsilon, 1e-12f);
     job.mean = output_floats(a, 1);
     job.inverse = output_floats(a, 2);
     job.sum = output_floats(a, 3);

@@ -35,6 +35,9 @@ def multi_head(g):
     else:
         k, v = (g.floats((batch, heads, keys, w), special=0) for w in (d, dv))
     whole = past + keys
+    if past:
+        dv = d
+        v = g.floats((batch, keys, heads * d), special=0)
     bias = g.floats((heads * (2 * d + dv),), special=0) if k.ndim == 3 and g.chance(0.4) else None
     mask = mask_of(g, batch, rows, whole) if g.chance(0.35) else None
     if mask is not None and mask.ndim == 1 and past:
@@ -92,7 +95,7 @@ def packed(g):
     if mask is not None and mask.ndim == 1 and past:
         mask = None
     add = g.floats((g.pick([1, batch]), g.pick([1, heads]), rows, whole), special=0) \
-        if g.chance(0.3) else None
+        if not past and g.chance(0.3) else None
     inputs = [g.floats((batch, rows, width), special=0),
               g.floats((width, columns), scale=0.4, special=0), g.floats((columns,), special=0),
               mask, g.floats((2, batch, heads, past, d), special=0) if past else None, add]

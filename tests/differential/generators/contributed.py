@@ -154,7 +154,7 @@ def dynamic_lstm(g):
               scale(), zero]
     # the inner state is quantised at every step, so that its roundings show
     return g.case(g.op, inputs, {"hidden_size": hidden, "direction": way}, 3,
-                  const=(1, 2, 3, 8, 9, 10, 11), rtol=2e-2, atol=2e-2)
+                  const=(1, 2, 3, 8, 9, 10, 11), rtol=2e-2, atol=6e-2)
 
 
 @generator("EmbedLayerNormalization", domain=MS)
@@ -168,5 +168,5 @@ def embed(g):
               g.floats((width,), special=0), g.floats((width,), special=0),
               g.ints((batch, rows), np.int32, 0, 1) if g.chance(0.5) else None,
               g.ints((batch, rows), np.int32, 0, places - 1) if at else None]
-    return g.case(g.op, inputs, {"epsilon": 1e-5}, g.int(1, 3), const=(2, 3, 4, 5, 6), rtol=1e-4,
+    return g.case(g.op, inputs, {"epsilon": 1e-5}, g.int(2, 3), const=(2, 3, 4, 5, 6), rtol=1e-4,
                   atol=1e-4)

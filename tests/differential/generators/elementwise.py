@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cases import BF16, F16, F32, F64, FLOATS, generator, is_float
+from cases import BF16, generator, is_float
 
 
 def pair(g, dtype, special=0.06):
@@ -211,8 +211,10 @@ def cast(g):
 def bit_cast(g):
     from engines import CODES
     g.version()
-    source = g.pick([t for t in g.types("T1") if t != bool])
-    target = g.pick([t for t in g.types("T2") if t != bool and t.itemsize == source.itemsize])
+    # halves are held as f32, where bfloat16 and float16 cannot be told apart: brink refuses bfloat16
+    kinds = [t for t in g.types("T1") if t not in (bool, BF16)]
+    source = g.pick(kinds)
+    target = g.pick([t for t in kinds if t.itemsize == source.itemsize])
     return g.case("BitCast", [g.array(source, g.shape(), 0)], {"to": CODES[target]})
 
 
