@@ -192,3 +192,13 @@ brink_status infer_packed_attention(rule_args *r)
     out->dims[4] = expr_const(r->t, hidden / n);
     return BRINK_OK;
 }
+
+/* RotaryEmbedding: X, the caches and, which ONNX may leave out, positions. */
+brink_status infer_rotary_embedding(rule_args *r)
+{
+    const ir_value *v;
+    for (uint32_t i = *r->op->domain == 0 ? 3 : 4; i-- > 0;)
+        TRY(rule_need(r, i, &v));
+    rule_like(&r->out[0], v);
+    return BRINK_OK;
+}

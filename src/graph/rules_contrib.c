@@ -7,7 +7,6 @@ brink_status infer_bias_split_gelu(rule_args *r)
 {
     const ir_value *x;
     int64_t width;
-    TRY(rule_need(r, 0, &x));
     TRY(rule_need(r, 1, &x));
     TRY(rule_need(r, 0, &x));
     if (x->rank == 0)
@@ -93,4 +92,11 @@ brink_status infer_embed_layer_norm(rule_args *r)
         out->dims[2] = words->dims[1];
     }
     return BRINK_OK;
+}
+
+brink_status infer_dynamic_quantize_matmul(rule_args *r)
+{
+    const ir_value *scale;
+    TRY(rule_need(r, 2, &scale));
+    return infer_matmul(r);
 }
