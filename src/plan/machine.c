@@ -216,7 +216,8 @@ static brink_status next_segment(machine *m, frame *f)
 {
     const plan *p = &f->segment->plan;
     const onnx_node *loop = p->ir.loop, *stuck = p->ir.later[0];
-    bool idle = p->ir.output_count == 0;
+    /* After the first segment the inputs are known too, which may be all that was missing. */
+    bool idle = p->ir.output_count == 0 && f->past_first;
     if (!idle || loop != NULL)
         TRY(keep_results(m, f));
     release_segment(f);

@@ -191,4 +191,11 @@ GRAPHS = {
             n = SequenceLength (again)
             length = Add (n, count)
         }""", [[f32(3, 4), i64(1).reshape(())], [f32(5, 4), i64(-2).reshape(())]]),
+
+    # A size that depends on a large input and on nothing computed.
+    "nonzero_of_input": (HEAD + """
+        g (float[N] x, int64[M] u) => (int64[1, A] y, int64[B] z) {
+            y = NonZero (x)
+            z = Unique (u)
+        }""", [[f32(3000).round(), rng.integers(0, 50, 2000)], [f32(0), i64(3)]]),
 }
