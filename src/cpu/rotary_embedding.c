@@ -97,6 +97,10 @@ static brink_status rotary(const kernel_args *a, const tensor *positions, const 
 
 brink_status cpu_rotary_embedding(const kernel_args *a)
 {
+    if (onnx_int(a->node, ATTR_is_packed_batching, 0) != 0)
+        return kernel_fail(a, BRINK_UNSUPPORTED, "is_packed_batching is not supported");
+    if (onnx_float(a->node, ATTR_scale, 1) != 1)
+        return kernel_fail(a, BRINK_UNSUPPORTED, "a scale other than 1 is not supported");
     return rotary(a, a->in[1], a->in[2], a->in[3], tensor_count(a->in[1]) == 1);
 }
 

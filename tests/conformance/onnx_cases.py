@@ -137,7 +137,7 @@ def check(kind, only):
 def write_page(results):
     lines = ["# Conformance", "",
              "The ONNX package's own cases (onnx 1.23.2) on plain tensors, by `brink check` on the",
-             "CPU at rtol 1e-3, atol 1e-5. Written by `make conformance-page`.", ""]
+             "CPU at rtol 1e-3, atol 1e-5. Written by `make conformance`.", ""]
     for kind, (passed, failures) in results.items():
         lines += [f"## {kind}: {passed} of {passed + len(failures)}", ""]
         if failures:
