@@ -127,7 +127,7 @@ static double log_add_exp(double x, double y)
         A first = job->kind == REDUCE_MAX || job->kind == REDUCE_LOG_SUM_EXP ? (A)LEAST            \
                   : job->kind == REDUCE_MIN                                  ? (A)MOST             \
                   : job->kind == REDUCE_PROD                                 ? (A)1                \
-                                                                             : (A)0;               \
+                                                                             : (A)0;                                               \
         for (int64_t o = begin; o < end; o += n) {                                                 \
             const T *x = (const T *)job->x + nd_at(&job->kept, o, job->kept.rank);                 \
             A acc[COLUMNS];                                                                        \
