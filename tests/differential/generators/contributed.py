@@ -152,11 +152,12 @@ def dynamic_lstm(g):
               g.ints((d, hidden, 4 * hidden), kind, low, high),
               g.floats((d, 8 * hidden), scale=0.5, special=0), None, None, None, None, scale(), zero,
               scale(), zero]
-    # the inner state is quantised at every step, so that its roundings show and grow
+    # onnxruntime quantises the input and the state at every step, brink neither (it multiplies by the
+    # weights as they are meant): that shows, and grows with the steps
     steps = 1 if g.chance(0.5) else steps
     inputs[0] = inputs[0][:steps]
     return g.case(g.op, inputs, {"hidden_size": hidden, "direction": way}, 3,
-                  const=(1, 2, 3, 8, 9, 10, 11), **(dict(rtol=5e-2, atol=0.15) if steps > 1 else dict(rtol=2e-3, atol=2e-3)))
+                  const=(1, 2, 3, 8, 9, 10, 11), **(dict(rtol=5e-2, atol=0.15) if steps > 1 else dict(rtol=5e-2, atol=3e-2)))
 
 
 @generator("EmbedLayerNormalization", domain=MS)
