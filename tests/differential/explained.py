@@ -4,8 +4,11 @@ A function's text is the reason; it answers whether a case is that difference. `
 brink refuses, and agrees() asks whether another reference gives what brink gives.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+import engines
 from cases import is_float
 
 ROWS = []
@@ -57,6 +60,22 @@ def sum_of_nothing(case, ours, theirs, agrees):
     """A product over no elements is 0; onnxruntime leaves what was in the memory (another value each
     run)."""
     return 0 in case.values["x0"].shape and theirs[0].size > 0
+
+
+@explained("ConvInteger")
+def zero_of_each_output(case, ours, theirs, agrees):
+    """ConvInteger: w_zero_point of [M] belongs to the output channels; onnx's reference evaluator
+    spreads it right over two spatial dimensions only. Checked by Conv in double, which is exact."""
+    node, values = case.nodes[0], case.values
+    if len(node.inputs) < 4 or values["x3"].ndim == 0:
+        return False
+    x = values["x0"].astype(np.float64) - values["x2"].astype(np.float64)
+    w = values["x1"].astype(np.float64)
+    w -= values["x3"].astype(np.float64).reshape(-1, *[1] * (w.ndim - 1))
+    conv = case.but(nodes=[replace(node, op="Conv", inputs=["x0", "x1"])],
+                    values={"x0": x, "x1": w}, constants=set(), free=set())
+    y = engines.evaluate(conv.model(), conv.feeds())[0]
+    return np.array_equal(y, ours[0].astype(np.float64))
 
 
 @explained("Dropout")
