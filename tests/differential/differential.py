@@ -63,7 +63,8 @@ def work(todo, seed, pipe, place):
             import traceback
             line = traceback.extract_tb(e.__traceback__)[-1]
             verdict = DIFFERS
-            text = f"the test itself: {type(e).__name__}: {e} ({Path(line.filename).name}:{line.lineno})"
+            place_of = f"{Path(line.filename).name}:{line.lineno}"
+            text = f"the test itself: {type(e).__name__}: {e} ({place_of})"
         pipe.send((position, verdict, text))
     pipe.send(None)
 

@@ -157,7 +157,7 @@ def dynamic_lstm(g):
     steps = 1 if g.chance(0.5) else steps
     inputs[0] = inputs[0][:steps]
     return g.case(g.op, inputs, {"hidden_size": hidden, "direction": way}, 3,
-                  const=(1, 2, 3, 8, 9, 10, 11), **(dict(rtol=5e-2, atol=0.15) if steps > 1 else dict(rtol=5e-2, atol=3e-2)))
+                  const=(1, 2, 3, 8, 9, 10, 11), rtol=5e-2, atol=0.15 if steps > 1 else 3e-2)
 
 
 @generator("EmbedLayerNormalization", domain=MS)

@@ -61,8 +61,9 @@ def quantize(g):
         more["saturate"] = 1
     if is_float(x_type):    # what is no number has no code
         x = np.clip(np.nan_to_num(x.astype(np.float64), nan=0.0), -6e4, 6e4).astype(x_type)
-    # the quotient of halves: in their own precision, or in f32 (opset 23 has an attribute for it)
-    halves = {x_type, s_type} - {F32, np.dtype(np.int32)}
+    # the quotient of halves is in their own precision or in f32 (opset 23 has an attribute for it),
+    # that of integers in f32, the scale's type, but in f64 in the reference evaluator
+    halves = {x_type, s_type} - {F32}
     return g.case("QuantizeLinear", [x, scales(g, shape, s_type), zero], more,
                   steps=1 if halves else 0)
 
