@@ -95,8 +95,20 @@ def mean_of_nothing(case, ours, theirs, agrees):
 def slice_backwards_from_far(case, ours, theirs, agrees):
     """Slice: with a negative step `ends` is clamped to [-1, dims-1], so a slice that ends at INT_MAX
     is empty; onnxruntime takes INT_MAX for the front. The specification names INT_MIN for that."""
-    ends = case.values.get("x2", np.zeros(0))
-    return agrees() and bool(np.isin(ends, [2**31 - 1, 2**63 - 1]).any())
+    values, node = case.values, case.nodes[0]
+    if case.opset < 10 or not np.isin(values["x2"], [2**31 - 1, 2**63 - 1]).any():
+        return False
+    shape = list(values["x0"].shape)
+    given = [[int(v) for v in values[n]] if n in values else None for n in ("x1", "x2", "x3", "x4")]
+    starts, ends, axes, steps = given
+    for start, end, axis, step in zip(starts, ends, axes or range(len(starts)),
+                                      steps or [1] * len(starts)):
+        d = values["x0"].shape[axis]
+        start, end = (v + d if v < 0 else v for v in (start, end))
+        low, high = (0, d) if step > 0 else (-1, d - 1)
+        start, end = min(max(start, 0), high), min(max(end, low), high)
+        shape[axis] = max(-(-(end - start) // step), 0)
+    return node.op == "Slice" and ours[0].shape == tuple(shape)
 
 
 @explained("NonZero")
