@@ -225,6 +225,10 @@ class Draw:
         with np.errstate(all="ignore"):
             return values.astype(dtype)
 
+    def mild(self, *shape):
+        """Normal numbers without special ones."""
+        return self.rng.standard_normal(shape).astype(F32)
+
     def ints(self, shape, dtype=np.int64, low=None, high=None):
         info = ml_dtypes.iinfo(dtype) if dtype in (I4, U4) else np.iinfo(dtype)
         low = int(info.min) if low is None else max(low, int(info.min))

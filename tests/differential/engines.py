@@ -142,7 +142,8 @@ class Brink:
             held = [packed(array) for array in feeds.values()]
             tensors = (Tensor * max(len(feeds), 1))()
             for tensor, (name, array), own in zip(tensors, feeds.items(), held):
-                tensor.name, tensor.type, tensor.rank = name.encode(), CODES[array.dtype], array.ndim
+                tensor.name, tensor.rank = name.encode(), array.ndim
+                tensor.type = CODES[array.dtype]
                 tensor.shape[:array.ndim] = array.shape
                 tensor.data, tensor.bytes = own.ctypes.data, own.nbytes
             task = ctypes.c_void_p()
@@ -150,7 +151,8 @@ class Brink:
             self.must(library.brink_run_begin(model, ctypes.byref(desc), ctypes.byref(task)))
             try:
                 self.wait(task)
-                return [self.output(task, i) for i in range(library.brink_model_output_count(model))]
+                count = library.brink_model_output_count(model)
+                return [self.output(task, i) for i in range(count)]
             finally:
                 library.brink_task_destroy(task)
         finally:

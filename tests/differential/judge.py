@@ -27,7 +27,7 @@ def runner(case, name):
 
 
 def answers(case):
-    """Yields (name, case as it is to be judged by, results); the last one may be (None, reasons)."""
+    """Yields (name, case as it is to be judged by, results), at last perhaps (None, reasons)."""
     model, feeds, reasons, some = case.model(), case.feeds(), [], False
     for name in references(case):
         try:

@@ -150,10 +150,10 @@ def dynamic_lstm(g):
     inputs = [g.floats((steps, batch, size), scale=1.0, special=0),
               g.ints((d, size, 4 * hidden), kind, low, high),
               g.ints((d, hidden, 4 * hidden), kind, low, high),
-              g.floats((d, 8 * hidden), scale=0.5, special=0), None, None, None, None, scale(), zero,
-              scale(), zero]
-    # onnxruntime quantises the input and the state at every step, brink neither (it multiplies by the
-    # weights as they are meant): that shows, and grows with the steps
+              g.floats((d, 8 * hidden), scale=0.5, special=0), None, None, None, None,
+              scale(), zero, scale(), zero]
+    # onnxruntime quantises the input and the state at every step, brink neither (it multiplies by
+    # the weights as they are meant): that shows, and grows with the steps
     steps = 1 if g.chance(0.5) else steps
     inputs[0] = inputs[0][:steps]
     return g.case(g.op, inputs, {"hidden_size": hidden, "direction": way}, 3,

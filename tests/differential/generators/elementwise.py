@@ -131,8 +131,8 @@ LOOSE = {"Sigmoid": 2e-7, "Tanh": 2e-7, "Erf": 1e-6, "Mish": 1e-6, "Swish": 1e-5
          "Selu": 1e-6, "Atanh": 1e-6, "Acosh": 1e-6, "Asinh": 1e-6, "Log": 1e-6}
 
 
-@generator("Exp", "Log", "Erf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh",
-           "Acosh", "Atanh", "Tanh", "Sigmoid", "Softplus", "Softsign", "Mish", "HardSwish")
+@generator("Exp", "Log", "Erf", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh",
+           "Asinh", "Acosh", "Atanh", "Tanh", "Sigmoid", "Softplus", "Softsign", "Mish", "HardSwish")
 def smooth(g):
     g.version()
     x = g.array(g.type(), g.shape(), 0.12)
@@ -211,7 +211,7 @@ def cast(g):
 def bit_cast(g):
     from engines import CODES
     g.version()
-    # halves are held as f32, where bfloat16 and float16 cannot be told apart: brink refuses bfloat16
+    # halves are held as f32, where one kind cannot be told from the other: brink refuses bfloat16
     kinds = [t for t in g.types("T1") if t not in (bool, BF16)]
     source = g.pick(kinds)
     target = g.pick([t for t in kinds if t.itemsize == source.itemsize])

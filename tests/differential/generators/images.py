@@ -212,7 +212,7 @@ def resize(g):
     schema = g.version(least=11)
     since = schema.since_version
     mode = g.pick(["nearest", "linear", "cubic"])
-    rank = 4 if mode == "cubic" else g.pick([2, 3, 4, 4, 5] if mode == "linear" else [1, 2, 3, 4, 4])
+    rank = g.pick({"cubic": [4], "linear": [2, 3, 4, 4, 5], "nearest": [1, 2, 3, 4, 4]}[mode])
     shape = tuple(g.int(1, 7) for _ in range(rank))
     whole = list(range(rank))
     moving = [2, 3] if rank == 4 else whole[-2:] if mode == "linear" else whole

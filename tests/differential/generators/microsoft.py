@@ -37,7 +37,8 @@ def simplified_too(g):
     g.opset = 17
     shape = g.shape(1, 4, dim_least=1)
     return g.case(g.op, [g.floats(shape, special=0), g.floats(shape[-1:], special=0)],
-                  {"axis": -1, "stash_type": 1, "epsilon": 1e-5}, formula=simplified_formula, **NORM)
+                  {"axis": -1, "stash_type": 1, "epsilon": 1e-5}, formula=simplified_formula,
+                  **NORM)
 
 
 @generator("SkipLayerNormalization", "SkipSimplifiedLayerNormalization", domain=MS)
@@ -142,19 +143,19 @@ def group_query(g):
     total = past + rows
     rotary_on = g.int(0, 1)
     if g.chance(0.3):
-        q, k, v = g.floats((batch, rows, (heads + 2 * kv) * d), special=0), None, None
+        q, k, v = g.mild(batch, rows, (heads + 2 * kv) * d), None, None
     else:
-        q = g.floats((batch, rows, heads * d), special=0)
-        k, v = (g.floats((batch, rows, kv * d), special=0) for _ in range(2))
+        q = g.mild(batch, rows, heads * d)
+        k, v = (g.mild(batch, rows, kv * d) for _ in range(2))
     lengths = [total] * batch
     if batch > 1 and rows == 1 and past and g.chance(0.5):
         lengths[1] = g.int(1, total)
-    inputs = [q, k, v, g.floats((batch, kv, past, d), special=0),
-              g.floats((batch, kv, past, d), special=0),
+    inputs = [q, k, v, g.mild(batch, kv, past, d),
+              g.mild(batch, kv, past, d),
               np.array([n - 1 for n in lengths], np.int32), np.array(total, np.int32)]
     inputs += caches(32, d // 2) if rotary_on else [None, None]
-    inputs += [None, g.floats((1, 1, rows, total), special=0) if g.chance(0.15) else None,
-               g.floats((heads,), special=0) if g.chance(0.15) else None]
+    inputs += [None, g.mild(1, 1, rows, total) if g.chance(0.15) else None,
+               g.mild(heads) if g.chance(0.15) else None]
     more = {"num_heads": heads, "kv_num_heads": kv, "do_rotary": rotary_on}
     if rotary_on and g.chance(0.3):
         more["rotary_interleaved"] = 1

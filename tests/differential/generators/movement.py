@@ -269,7 +269,9 @@ def gather_elements(g):
              for i, d in enumerate(x.shape)]
     size = x.shape[axis]
     indices = g.ints(shape, g.pick([np.int64, np.int32]), -size, size - 1)
-    return g.case("GatherElements", [x, indices], {"axis": axis - x.ndim if g.chance(0.4) else axis})
+    if g.chance(0.4):
+        axis -= x.ndim
+    return g.case("GatherElements", [x, indices], {"axis": axis})
 
 
 def nd_indices(g, shape, batch, depth, outer, unique=False):
@@ -385,7 +387,8 @@ def cumulative(g):
 @generator("OneHot")
 def one_hot(g):
     schema = g.version()
-    index, depth_type = g.pick([np.dtype(np.int64), np.dtype(np.int32), F32]), g.type("T2", common=0)
+    index = g.pick([np.dtype(np.int64), np.dtype(np.int32), F32])
+    depth_type = g.type("T2", common=0)
     depth = g.int(1, 12)
     shape = g.shape(0, 4, 200)
     indices = g.ints(shape, np.int32, -depth - 2 if schema.since_version >= 11 else 0,

@@ -197,7 +197,8 @@ def tf_idf(g):
     g.opset = g.int(9, 22)
     low = g.int(1, 2)
     more = dict(ngram_counts=[0, 4, 10], ngram_indexes=[6, 0, 1, 2, 3, 4, 5, 7],
-                pool_int64s=[2, 3, 5, 4, 5, 6, 7, 8, 6, 7, 5, 6, 7], mode=g.pick(["TF", "IDF", "TFIDF"]),
+                pool_int64s=[2, 3, 5, 4, 5, 6, 7, 8, 6, 7, 5, 6, 7],
+                mode=g.pick(["TF", "IDF", "TFIDF"]),
                 min_gram_length=low, max_gram_length=g.int(low, 3), max_skip_count=g.int(0, 3))
     if g.chance(0.5):
         more["weights"] = [float(i) + 0.5 for i in range(8)]

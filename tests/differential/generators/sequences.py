@@ -13,7 +13,8 @@ FUNCTIONS = ["Sigmoid", "Tanh", "Relu", "HardSigmoid", "Softsign", "Elu", "Leaky
 def recurrent(g):
     schema = g.version()
     op, gates = g.op, GATES[g.op]
-    steps, batch, size, hidden = g.int(1, 6), g.int(1, 3), g.int(1, 9), g.pick([1, 2, 3, 5, 8, 9, 16])
+    steps, batch, size = g.int(1, 6), g.int(1, 3), g.int(1, 9)
+    hidden = g.pick([1, 2, 3, 5, 8, 9, 16])
     way = g.pick(["forward", "reverse", "bidirectional"])
     d = 2 if way == "bidirectional" else 1
     rows = False    # batch first: neither reference has it
@@ -58,13 +59,13 @@ def attention(g):
     flat = g.chance(0.5)
     if flat:
         more |= {"q_num_heads": q_heads, "kv_num_heads": kv_heads}
-        inputs = [g.floats((b, rows, q_heads * d), special=0),
-                  g.floats((b, keys, kv_heads * d), special=0),
-                  g.floats((b, keys, kv_heads * dv), special=0)]
+        inputs = [g.mild(b, rows, q_heads * d),
+                  g.mild(b, keys, kv_heads * d),
+                  g.mild(b, keys, kv_heads * dv)]
     else:
-        inputs = [g.floats((b, q_heads, rows, d), special=0),
-                  g.floats((b, kv_heads, keys, d), special=0),
-                  g.floats((b, kv_heads, keys, dv), special=0)]
+        inputs = [g.mild(b, q_heads, rows, d),
+                  g.mild(b, kv_heads, keys, d),
+                  g.mild(b, kv_heads, keys, dv)]
     outputs = 1
     with_past = g.chance(0.35)
     if with_past:
@@ -80,11 +81,11 @@ def attention(g):
             mask = g.bools(shape)
             mask[..., 0] = True     # a row with nothing to look at has no defined result
         else:
-            mask = g.floats(shape, special=0)
+            mask = g.floats(shape, scale=1.0, special=0)
     inputs.append(mask)
     if with_past:
-        inputs += [g.floats((b, kv_heads, past, d), special=0),
-                   g.floats((b, kv_heads, past, dv), special=0)]
+        inputs += [g.mild(b, kv_heads, past, d),
+                   g.mild(b, kv_heads, past, dv)]
     if g.chance(0.3):
         more["is_causal"] = 1
     if g.chance(0.3):
