@@ -218,7 +218,7 @@ def run_ort(data, feeds):
 
 
 TYPED = {"Cast", "CastLike", "BitCast", "EyeLike", "QuantizeLinear", "DequantizeLinear", "Range",
-         "ConstantOfShape", "Constant"}     # what they do depends on the type
+         "ConstantOfShape", "Constant", "Clip"}   # what they do depends on the type
 OTHERS = tuple(np.dtype(d) for d in (np.float16, ml_dtypes.bfloat16, np.float64))
 
 
