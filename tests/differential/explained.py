@@ -183,6 +183,16 @@ def scale_and_shift(case, ours, theirs, agrees):
     return agrees()
 
 
+@explained("Clip")
+def infinity_without_bounds(case, ours, theirs, agrees):
+    """Clip from opset 11 on: a bound left out is numeric_limits' last finite number, as in
+    onnxruntime's kernels; the reference evaluator, asked for double there, lets infinity through."""
+    a, b = ours[0].astype(np.float64), theirs[0].astype(np.float64)
+    ends = np.finfo(np.float64).max
+    return has_double(case) and bool(((a == b) | np.isnan(a) & np.isnan(b) |
+                                      np.isinf(b) & (np.abs(a) == ends)).all())
+
+
 @explained("LayerNormalization")
 def mean_of_infinity(case, ours, theirs, agrees):
     """onnxruntime's mean of a row with infinity in it is NaN for half precision; it is infinite."""
