@@ -467,9 +467,13 @@ brink_status infer_slice(rule_args *r)
         return rule_fail(r, "starts, ends, axes and steps differ in length");
     ir_value *out = &r->out[0];
     rule_like(out, x);
+    uint32_t seen = 0;
     for (uint64_t i = 0; i < n_starts; i++) {
         uint32_t axis;
         TRY(rule_axis(r, axes ? axes[i] : (int64_t)i, out->rank, &axis));
+        if (seen & 1u << axis)
+            return rule_fail(r, "axis %u is given twice", axis);
+        seen |= 1u << axis;
         int64_t step = steps ? steps[i] : 1;
         if (step == 0 || step == INT64_MIN)
             return rule_fail(r, "step is %lld", (long long)step);
@@ -516,9 +520,13 @@ brink_status infer_pad(rule_args *r)
         return rule_fail(r, "%llu pads for %llu axes", (unsigned long long)count,
                          (unsigned long long)n);
     rule_like(&r->out[0], x);
+    uint32_t seen = 0;
     for (uint64_t i = 0; i < n; i++) {
         uint32_t axis;
         TRY(rule_axis(r, axes ? axes[i] : (int64_t)i, x->rank, &axis));
+        if (seen & 1u << axis)
+            return rule_fail(r, "axis %u is given twice", axis);
+        seen |= 1u << axis;
         r->out[0].dims[axis] =
             expr_add(r->t, r->out[0].dims[axis], expr_add(r->t, pads[i], pads[i + n]));
     }

@@ -178,6 +178,14 @@ op("gather_outside", node("Gather", ["x", "i"]), tensors=[const("i", [70000])])
 op("scatter_outside", node("ScatterND", ["x", "i", "u"]),
    tensors=[const("i", [[90000, 0]]), const("u", [1.0], "f")])
 op("squeeze_of_a_long_axis", node("Squeeze", ["x", "a"]), tensors=[const("a", [0])])
+op("slice_of_an_axis_twice", node("Slice", ["x"], axes=[1, 1], starts=[1, 1], ends=[9, 3]),
+   "axis 1 is given twice", opset=9)
+op("pad_of_an_axis_twice", node("Pad", ["x", "p", "", "a"]), "axis 1 is given twice", opset=18,
+   tensors=[const("p", [1, 2, 3, 4]), const("a", [1, 1])])
+op("gather_nd_of_other_batches", node("GatherND", ["x", "i"], batch_dims=1), "batch dimension",
+   tensors=[const("i", [[[0]]] * 5)])
+op("gemm_with_a_c_too_small", node("Gemm", ["x", "w", "c"]), "C does not broadcast",
+   tensors=[const("w", np.ones((3, 4)), "f"), const("c", [1, 2], "f")])
 op("types_differ", node("Add", ["x", "w"]), "int64", "float32", tensors=[const("w", [[1, 2, 3]])])
 op("type_not_taken", node("Gather", ["x", "x"]), "float32", "does not take")
 op("input_missing", node("Add", ["x"]), "input 1 is missing")
