@@ -8,6 +8,7 @@ no process. Each answers a list of arrays or raises Refused.
 import ctypes
 import os
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -85,6 +86,8 @@ class RunDesc(ctypes.Structure):
 
 def link():
     """Makes the shared library when the archive is newer."""
+    if not ARCHIVE.exists():
+        sys.exit(f"differential: {ARCHIVE} is not there (make)")
     if SHARED.exists() and SHARED.stat().st_mtime > ARCHIVE.stat().st_mtime:
         return
     SHARED.parent.mkdir(parents=True, exist_ok=True)

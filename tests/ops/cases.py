@@ -172,7 +172,8 @@ def shapes():
     big = 2**63 - 1
     for s, e, ax, st in [([1], [3], [0], [1]), ([-2, 0], [big, 4], [0, 1], [1, 2]),
                          ([-1], [-big - 1], [2], [-1]), ([4, 3], [0, 1], [1, 2], [-2, -1]),
-                         ([2], [2], [0], [1]), ([100], [0], [1], [-3])]:
+                         ([2], [2], [0], [1]), ([100], [0], [1], [-3]),
+                         ([-99], [-99], [1], [-2]), ([-2], [big], [1], [big])]:
         case("Slice", [f32(4, 6, 5), i64(*s), i64(*e), i64(*ax), i64(*st)])
     case("Slice", [f32(4, 6), i64(1, 2), i64(3, 5)])
     case("Slice", [f32(4, 6)], opset=9, starts=[1, -3], ends=[3, 100], axes=[0, 1])
@@ -183,6 +184,7 @@ def shapes():
     case("Pad", [f32(4, 5), i64(1, -2, -1, 3), np.array(1.5, np.float32)])
     case("Pad", [of(np.int64, 4, 5), i64(1, 1), np.array(9, np.int64), i64(-1)], opset=18)
     case("Pad", [f32(4, 5)], opset=2, pads=[0, 1, 2, 0], value=2.5)
+    case("Pad", [of(np.float64, 4, 5)], opset=10, pads=[0, 1, 2, 0], value=2.5)
     for t in (np.float32, np.int64, np.uint8):
         case("Gather", [of(t, 5, 6), ints(np.int64, 2, 3, low=-5, high=4)])
         case("Gather", [of(t, 5, 6), ints(np.int32, 4, low=-6, high=5)], axis=1)

@@ -152,7 +152,7 @@ def pool(g):
     w = Window(g, dilate=dilate)
     dtype = g.type()
     more = w.attributes()
-    x = g.array(dtype, (g.int(1, 2), g.int(1, 9), *w.size), 0.01)
+    x = g.array(dtype, (g.int(1, 2), g.int(1, 9), *w.size), 0 if g.op == "LpPool" else 0.01)
     if ceil and not w.auto and g.chance(0.3):
         more["ceil_mode"] = 1
     if g.op == "AveragePool" and g.chance(0.5):
@@ -181,7 +181,9 @@ def lp_formula(power):
 @generator("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool")
 def global_pool(g):
     g.version()
-    x = g.floats((g.int(1, 3), g.dim(1), *g.shape(1, 3, 200, dim_least=1)), g.type(), special=0.02)
+    special = 0 if g.op == "GlobalLpPool" else 0.02     # the cube of a large one is beyond float
+    x = g.floats((g.int(1, 3), g.dim(1), *g.shape(1, 3, 200, dim_least=1)), g.type(),
+                 special=special)
     more = g.attributes(p=g.int(1, 3)) if g.op == "GlobalLpPool" else {}
     formula = lp_formula(more.get("p", 2)) if g.op == "GlobalLpPool" else None
     return g.case(g.op, [x], more, formula=formula, **SLACK)
