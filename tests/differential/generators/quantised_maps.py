@@ -120,6 +120,8 @@ ACTIVATIONS = [("", None), ("Relu", None), ("Sigmoid", None), ("Tanh", None), ("
 def fused_conv(g):
     g.opset = 17
     w = Window(g, 2)
+    if w.auto and max(w.dilations) > 1:     # onnxruntime has no SAME with dilations
+        w.auto = "VALID"
     groups, c, m = grouped(g)
     name, params = g.pick(ACTIVATIONS)
     more = w.attributes() | {k: v for k, v in (("activation", name), ("activation_params", params))
