@@ -4,7 +4,9 @@ A function's text is the reason; it answers whether a case is that difference. `
 brink refuses, and agrees() asks whether another reference gives what brink gives.
 """
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -182,6 +184,30 @@ def scale_and_shift(case, ours, theirs, agrees):
     """onnxruntime computes x * s + (b - mean * s) in f32, which loses what x - mean, as the formula is
     written, keeps."""
     return agrees()
+
+
+NEAREST = {"floor": math.floor, "ceil": math.ceil,
+           "round_prefer_floor": lambda v: math.ceil(v - Fraction(1, 2)),
+           "round_prefer_ceil": lambda v: math.floor(v + Fraction(1, 2))}
+
+
+@explained("Resize")
+def coordinate_on_a_tie(case, ours, theirs, agrees):
+    """Resize: a coordinate that lies on a tie (or a whole number, for floor and ceil) falls beside it
+    by rounding in f32 in onnxruntime. Checked by computing the coordinates as fractions."""
+    a, x = case.nodes[0].attributes, case.values["x0"]
+    if a["mode"] != "nearest" or "x3" not in case.values or "keep_aspect_ratio_policy" in a:
+        return False
+    way = a.get("coordinate_transformation_mode", "half_pixel")
+    pick, half, places = NEAREST[a.get("nearest_mode", "round_prefer_floor")], Fraction(1, 2), []
+    for old, new in zip(x.shape, ours[0].shape):
+        scale = Fraction(new, old)
+        at = [r / scale if way == "asymmetric" else
+              Fraction(r * (old - 1), max(new - 1, 1)) if way == "align_corners" else
+              Fraction(0) if way == "pytorch_half_pixel" and new == 1 else
+              (r + half) / scale - half for r in range(new)]
+        places.append([min(max(pick(v), 0), old - 1) for v in at])
+    return np.array_equal(x[np.ix_(*places)], ours[0])
 
 
 @explained("Clip")
