@@ -18,6 +18,7 @@ typedef struct resize_axis {
     int64_t in, out, taps;
     float scale, roi_start, roi_end;
     bool identity;
+    bool ratio;     /* the scale is out / in: ties are met by multiplying before dividing */
     int64_t *index; /* [out, taps], in [0, in)                                     */
     float *weight;  /* [out, taps]                                                 */
     bool *outside;  /* [out]: the extrapolation value goes here; of tf_crop_and_resize */
@@ -79,8 +80,10 @@ static brink_status read_scales(const kernel_args *a, resize *z)
             float scale = (float)tensor_number(a->in[3], i) / (float)axis->in;
             bool larger = strcmp(policy, "not_smaller") == 0;
             common = i == 0 ? scale : larger ? fmaxf(common, scale) : fminf(common, scale);
-        } else if (axis->in > 0)
+        } else if (axis->in > 0) {
             axis->scale = (float)axis->out / (float)axis->in;
+            axis->ratio = true;
+        }
         if (z->crop && roi != NULL) {
             axis->roi_start = (float)tensor_number(roi, i);
             axis->roi_end = (float)tensor_number(roi, count + i);
@@ -105,7 +108,7 @@ static float source_coordinate(const resize *z, const resize_axis *axis, int64_t
     const char *how = z->coordinates;
     float x = (float)position, scale = axis->scale, in = (float)axis->in, out = (float)axis->out;
     if (strcmp(how, "asymmetric") == 0)
-        return scale == 1 ? x : x / scale;
+        return scale == 1 ? x : axis->ratio ? x * in / out : x / scale;
     if (strcmp(how, "align_corners") == 0)
         return axis->out == 1 ? 0 : x * (in - 1) / (out - 1);
     if (strcmp(how, "tf_crop_and_resize") == 0) {
@@ -114,7 +117,7 @@ static float source_coordinate(const resize *z, const resize_axis *axis, int64_t
         return axis->out > 1 ? start + x * span / (out - 1)
                              : 0.5f * (axis->roi_start + axis->roi_end) * (in - 1);
     }
-    float half = (x + 0.5f) / scale - 0.5f;
+    float half = (axis->ratio ? (x + 0.5f) * in / out : (x + 0.5f) / scale) - 0.5f;
     if (strcmp(how, "pytorch_half_pixel") == 0)
         return axis->out > 1 ? half : 0;
     if (strcmp(how, "half_pixel_symmetric") == 0)
