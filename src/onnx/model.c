@@ -212,7 +212,7 @@ static brink_status read_attr_lists(reader *r, pb_bytes proto, onnx_attr *a)
         } else if (f.number == 7 && f.wire == 2 && f.bytes.size >= 4) {
             memcpy(fs + nf, f.bytes.data, (size_t)(f.bytes.size / 4 * 4));
             nf += f.bytes.size / 4;
-        } else if (f.number == 8 && f.wire == 0) {
+        } else if (f.number == 8 && f.wire == 0 && ni < ints) {
             is[ni++] = (int64_t)f.value;
         } else if (f.number == 8 && f.wire == 2) {
             pb_reader list = pb_open(f.bytes);

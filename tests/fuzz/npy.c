@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         for (uint64_t i = 0; i < elements; i++)
             sum += cli_tensor_value(&held.tensor, i);
-        if (sum == 0.125)
-            abort();
+        volatile double kept = sum; /* every element was read */
+        (void)kept;
     } else if (strncmp(error, "x.npy: ", 7) != 0) {
         abort();
     }
