@@ -42,23 +42,6 @@ void nd_dense(nd *w, uint32_t rank, const int64_t *dims);
 /* Strides of a dense array. */
 void dense_strides(uint32_t rank, const int64_t *dims, int64_t *strides);
 
-/* Bytes of one element, 0 for types below a byte and strings. */
-static inline uint32_t element_bytes(brink_type type)
-{
-    return brink_type_bits(type) / 8;
-}
-
-/* An axis attribute or tensor value brought into [0, rank); false if it is outside. */
-static inline bool axis_wrap(int64_t axis, uint32_t rank, uint32_t *out)
-{
-    if (axis < 0)
-        axis += rank;
-    if (axis < 0 || axis >= (int64_t)rank)
-        return false;
-    *out = (uint32_t)axis;
-    return true;
-}
-
 /* Product of dims[from, to). */
 static inline int64_t dims_product(const tensor *t, uint32_t from, uint32_t to)
 {

@@ -64,6 +64,23 @@ static inline tensor *kernel_out(const kernel_args *a, uint32_t i)
     return i < a->out_count ? a->out[i] : NULL;
 }
 
+/* Bytes of one element, 0 for types below a byte and strings. */
+static inline uint32_t element_bytes(brink_type type)
+{
+    return brink_type_bits(type) / 8;
+}
+
+/* An axis attribute or tensor value brought into [0, rank); false if it is outside. */
+static inline bool axis_wrap(int64_t axis, uint32_t rank, uint32_t *out)
+{
+    if (axis < 0)
+        axis += rank;
+    if (axis < 0 || axis >= (int64_t)rank)
+        return false;
+    *out = (uint32_t)axis;
+    return true;
+}
+
 /* At least `size` bytes, NULL with the error recorded when there is no room. What an earlier call
    gave is lost. */
 void *kernel_scratch(const kernel_args *a, uint64_t size);

@@ -15,11 +15,6 @@ static bool is_scan(const onnx_node *n)
 #define loop_fail(m, n, ...)                                                                       \
     onnx_node_fail((m)->context, (m)->model->file, n, BRINK_BAD_INPUT, __VA_ARGS__)
 
-static uint64_t element_size(brink_type type)
-{
-    return brink_type_bits(type) / 8;
-}
-
 /* What is known of a value: an earlier result, an input or an initialiser. */
 static bool look_up(const machine *m, uint32_t value, brink_tensor *out)
 {
@@ -55,7 +50,7 @@ static brink_status scalar_input(const machine *m, const onnx_node *n, uint32_t 
     if (i >= n->input_count || n->inputs[i] == ONNX_NONE)
         return BRINK_OK;
     TRY(loop_input(m, n, i, &t));
-    if (t.type != type || t.bytes != element_size(type))
+    if (t.type != type || t.bytes != element_bytes(type))
         return loop_fail(m, n, "input %u should be one %s", i, brink_type_name(type));
     *out = type == BRINK_BOOL ? *(const uint8_t *)t.data : *(const int64_t *)t.data;
     return BRINK_OK;
@@ -78,7 +73,7 @@ static brink_status know_scalar(machine *m, uint32_t value, brink_type type, int
     uint8_t bit = x != 0;
     brink_tensor t = {.type = type,
                       .data = type == BRINK_BOOL ? (const void *)&bit : &x,
-                      .bytes = element_size(type)};
+                      .bytes = element_bytes(type)};
     return know_copy(m, value, &t);
 }
 
@@ -92,18 +87,11 @@ static int64_t listed(const onnx_node *n, attr_name name, uint32_t i, int64_t ot
     return i < count ? list[i] : otherwise;
 }
 
-static bool wrap_axis(int64_t axis, uint32_t rank, uint32_t *out)
-{
-    axis += axis < 0 ? rank : 0;
-    *out = (uint32_t)axis;
-    return axis >= 0 && axis < (int64_t)rank;
-}
-
 /* Bytes before and after an axis: how often it is walked, and what one step along it holds. */
 static void around(const brink_tensor *t, uint32_t axis, uint64_t *outer, uint64_t *inner)
 {
     *outer = 1;
-    *inner = element_size(t->type);
+    *inner = element_bytes(t->type);
     for (uint32_t i = 0; i < t->rank; i++)
         *(i < axis ? outer : inner) *= i == axis ? 1 : (uint64_t)t->shape[i];
 }
@@ -115,7 +103,7 @@ static brink_status take_slice(machine *m, frame *f, uint32_t i, int64_t at)
     brink_tensor x, y;
     uint32_t axis;
     TRY(loop_input(m, n, f->state_count + i, &x));
-    if (!wrap_axis(listed(n, ATTR_scan_input_axes, i, 0), x.rank, &axis))
+    if (!axis_wrap(listed(n, ATTR_scan_input_axes, i, 0), x.rank, &axis))
         return loop_fail(m, n, "scan input %u has no such axis", i);
     if (listed(n, ATTR_scan_input_directions, i, 0))
         at = f->steps - 1 - at;
@@ -140,7 +128,7 @@ static brink_status append(machine *m, const frame *f, scan_list *s, uint32_t k)
     const plan *p = &f->segment->plan;
     brink_tensor t;
     TRY(plan_output(p, k, &t));
-    if (element_size(t.type) == 0)
+    if (element_bytes(t.type) == 0)
         return loop_fail(m, f->loop, "scan outputs of type %s are not supported",
                          brink_type_name(t.type));
     if (s->count == 0)
@@ -184,7 +172,7 @@ static brink_status put_scan(machine *m, frame *f, uint32_t i, uint32_t body_out
     brink_tensor y = {.type = s->item.type, .rank = s->item.rank + 1, .bytes = s->size};
     if (y.rank > BRINK_MAX_RANK || y.type == BRINK_UNDEFINED)
         return loop_fail(m, n, "scan output %u has no type or too many dimensions", i);
-    if (is_scan(n) && !wrap_axis(listed(n, ATTR_scan_output_axes, i, 0), y.rank, &axis))
+    if (is_scan(n) && !axis_wrap(listed(n, ATTR_scan_output_axes, i, 0), y.rank, &axis))
         return loop_fail(m, n, "scan output %u has no such axis", i);
     for (uint32_t k = 0; k < y.rank; k++)
         y.shape[k] = k == axis ? s->count : s->item.shape[k - (k > axis)];
@@ -331,8 +319,8 @@ static brink_status scan_steps(const machine *m, frame *f)
         brink_tensor x;
         uint32_t axis;
         TRY(loop_input(m, f->loop, f->state_count + i, &x));
-        if (!wrap_axis(listed(f->loop, ATTR_scan_input_axes, i, 0), x.rank, &axis) ||
-            element_size(x.type) == 0)
+        if (!axis_wrap(listed(f->loop, ATTR_scan_input_axes, i, 0), x.rank, &axis) ||
+            element_bytes(x.type) == 0)
             return loop_fail(m, f->loop, "scan input %u cannot be cut along its axis", i);
         if (i != 0 && x.shape[axis] != f->steps)
             return loop_fail(m, f->loop, "scan inputs have different lengths");
