@@ -13,4 +13,7 @@ extern const kernel_table cpu_kernels;
 #include "onnx/ops.def"
 #undef OP
 
+/* What kernels make of constant weights: see prepare_fn. */
+brink_status cpu_prepare_matmul_nbits(const kernel_args *a, packing *store, const void **out);
+
 #endif

@@ -11,6 +11,7 @@
 #include "core/half.h"
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
+#include "cpu/nbits.h"
 #include "cpu/product.h"
 #include "cpu/simd.h"
 
@@ -18,23 +19,7 @@
 
 enum { FEW_ROWS = 3, GROUP = 8 }; /* weight rows worked on together */
 
-typedef struct nbits {
-    int64_t m, n, k, block, blocks, bits;
-    const float *x;
-    const uint8_t *w; /* [n, blocks, block * bits / 8], the first element in the low bits */
-    const tensor *scales, *zeros; /* zeros may be NULL */
-    const tensor *g_idx;          /* [k]: the block an element's scale is in; may be NULL */
-    const float *bias;            /* [n], may be NULL */
-    float *y;
-    int8_t *q; /* [m, q_row], in the order that the inner loop wants */
-    int64_t q_row;
-    float *x_wide;          /* [m, q_row]: x in the order for the f32 inner loops */
-    float *x_scale, *x_sum; /* [m, blocks] */
-    char *memory;           /* each thread's scales and zeros */
-    uint64_t each;
-} nbits;
-
-static float scale_at(const nbits *p, int64_t i)
+float nbits_scale(const nbits *p, int64_t i)
 {
     const tensor *t = p->scales;
     if (t->type == BRINK_F32)
@@ -43,7 +28,7 @@ static float scale_at(const nbits *p, int64_t i)
     return t->type == BRINK_F16 ? half_to_float(half) : bfloat_to_float(half);
 }
 
-static float zero_at(const nbits *p, int64_t row, int64_t b)
+float nbits_zero(const nbits *p, int64_t row, int64_t b)
 {
     const tensor *t = p->zeros;
     if (t == NULL)
@@ -65,7 +50,7 @@ static void group_scales(const nbits *p, int64_t n, int64_t count, float *memory
         *scale = (const float *)p->scales->data + at;
     } else {
         for (int64_t i = 0; i < all; i++)
-            scales[i] = scale_at(p, at + i);
+            scales[i] = nbits_scale(p, at + i);
         *scale = scales;
     }
     if (p->zeros != NULL && p->zeros->type == BRINK_F32) {
@@ -74,7 +59,7 @@ static void group_scales(const nbits *p, int64_t n, int64_t count, float *memory
     }
     for (int64_t r = 0; r < count; r++)
         for (int64_t b = 0; b < p->blocks; b++)
-            zeros[r * p->blocks + b] = zero_at(p, n + r, b);
+            zeros[r * p->blocks + b] = nbits_zero(p, n + r, b);
     *zero = zeros;
 }
 
@@ -88,13 +73,13 @@ static void unpack_run(const void *source, int64_t n, int64_t k, int64_t count, 
         for (int64_t i = 0; i < count; i++, k++) {
             int64_t b = tensor_int(p->g_idx, k);
             int code = w[k / per_byte] >> (k % per_byte * bits) & mask;
-            to[i] = ((float)code - zero_at(p, n, b)) * scale_at(p, n * p->blocks + b);
+            to[i] = ((float)code - nbits_zero(p, n, b)) * nbits_scale(p, n * p->blocks + b);
         }
         return;
     }
     for (int64_t b = k / p->block, end = k + count; k < end; b++) {
         int64_t stop = (b + 1) * p->block < end ? (b + 1) * p->block : end;
-        float scale = scale_at(p, n * p->blocks + b), zero = zero_at(p, n, b), table[16];
+        float scale = nbits_scale(p, n * p->blocks + b), zero = nbits_zero(p, n, b), table[16];
         for (int i = 0; i < 16; i++)
             table[i] = ((float)i - zero) * scale;
         if (bits == 8)
@@ -213,7 +198,7 @@ static void add_bias(const nbits *p)
             p->y[m * p->n + n] += p->bias[n];
 }
 
-static brink_status check(const kernel_args *a, nbits *p)
+static brink_status check_shapes(const kernel_args *a, nbits *p)
 {
     const tensor *x = a->in[0], *w = a->in[1];
     if (x->type != BRINK_F32 || x->rank == 0)
@@ -259,41 +244,54 @@ static uint64_t rounded(uint64_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-/* Weight rows a piece, in whole groups: enough work to be worth a claim (`speed` products an
-   operation), and no more than an eighth of a thread's share, so that the threads end together. */
-static int64_t row_grain(const nbits *p, int64_t speed, uint64_t threads)
+brink_status nbits_read(const kernel_args *a, nbits *p)
+{
+    *p = (nbits){.k = onnx_int(a->node, ATTR_K, 0),
+                 .n = onnx_int(a->node, ATTR_N, 0),
+                 .bits = onnx_int(a->node, ATTR_bits, 4),
+                 .block = onnx_int(a->node, ATTR_block_size, 0),
+                 .x = a->in[0]->data,
+                 .w = a->in[1]->data,
+                 .scales = a->in[2],
+                 .zeros = kernel_in(a, 3),
+                 .g_idx = kernel_in(a, 4),
+                 .y = a->out[0]->data,
+                 .packed = a->packed};
+    const tensor *bias = kernel_in(a, 5);
+    TRY(check_shapes(a, p));
+    p->m = tensor_count(a->in[0]) / p->k;
+    if (bias != NULL) {
+        if (bias->type != BRINK_F32 || tensor_count(bias) != p->n)
+            return kernel_fail(a, BRINK_BAD_INPUT, "bias is not float32 [N]");
+        p->bias = bias->data;
+    }
+    return BRINK_OK;
+}
+
+bool nbits_exact(const kernel_args *a, const nbits *p)
+{
+    return a->exact || onnx_int(a->node, ATTR_accuracy_level, 0) == 1 || p->g_idx != NULL ||
+           p->bits == 2;
+}
+
+int64_t nbits_grain(const nbits *p, int64_t group, int64_t speed, uint64_t threads)
 {
     int64_t grain = grain_for(p->k * p->m / speed), share = p->n / (8 * (int64_t)threads);
     grain = grain > share ? grain : share;
-    return (grain + GROUP - 1) / GROUP * GROUP;
+    return (grain + group - 1) / group * group;
 }
 
 brink_status cpu_matmul_nbits(const kernel_args *a)
 {
-    nbits p = {.k = onnx_int(a->node, ATTR_K, 0),
-               .n = onnx_int(a->node, ATTR_N, 0),
-               .bits = onnx_int(a->node, ATTR_bits, 4),
-               .block = onnx_int(a->node, ATTR_block_size, 0),
-               .x = a->in[0]->data,
-               .w = a->in[1]->data,
-               .scales = a->in[2],
-               .zeros = kernel_in(a, 3),
-               .g_idx = kernel_in(a, 4),
-               .y = a->out[0]->data};
-    const tensor *bias = kernel_in(a, 5);
-    TRY(check(a, &p));
-    p.m = tensor_count(a->in[0]) / p.k;
-    if (bias != NULL) {
-        if (bias->type != BRINK_F32 || tensor_count(bias) != p.n)
-            return kernel_fail(a, BRINK_BAD_INPUT, "bias is not float32 [N]");
-        p.bias = bias->data;
-    }
+    nbits p;
+    TRY(nbits_read(a, &p));
     if (p.m == 0)
         return BRINK_OK;
+    if (simd()->packed_lanes != 0 && p.g_idx == NULL && p.bits != 2)
+        return nbits_packed_run(a, &p);
     thread_pool *pool = a->context->pool;
     uint64_t threads = thread_pool_size(pool);
-    bool exact = a->exact || onnx_int(a->node, ATTR_accuracy_level, 0) == 1 || p.g_idx != NULL ||
-                 p.bits == 2;
+    bool exact = nbits_exact(a, &p);
     p.each = rounded((uint64_t)(GROUP * p.blocks) * 2 * sizeof(float));
     p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
     if (exact && (p.m > FEW_ROWS || p.g_idx != NULL || p.bits == 2)) {
@@ -313,7 +311,7 @@ brink_status cpu_matmul_nbits(const kernel_args *a)
             return BRINK_OUT_OF_MEMORY;
         p.x_wide = (float *)(void *)(p.memory + p.each * threads);
         arrange(&p);
-        thread_for(pool, p.n, row_grain(&p, 4, threads), exact_range, &p);
+        thread_for(pool, p.n, nbits_grain(&p, GROUP, 4, threads), exact_range, &p);
     } else {
         uint64_t count = (uint64_t)(p.m * p.blocks), sums = rounded(count * sizeof(float));
         uint64_t values = (uint64_t)(p.m * p.q_row);
@@ -324,7 +322,7 @@ brink_status cpu_matmul_nbits(const kernel_args *a)
         p.x_sum = (float *)(void *)(at + sums);
         p.q = (int8_t *)(at + 2 * sums);
         thread_for(pool, p.m, grain_for(p.k), quantize_range, &p);
-        thread_for(pool, p.n, row_grain(&p, 16, threads), fast_range, &p);
+        thread_for(pool, p.n, nbits_grain(&p, GROUP, 16, threads), fast_range, &p);
     }
     add_bias(&p);
     return BRINK_OK;

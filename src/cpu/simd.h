@@ -25,6 +25,25 @@ typedef struct quant_dot {
     int64_t y_row;
 } quant_dot;
 
+/* A group of packed weight rows (see nbits_packed.c) against rows of x. */
+typedef struct packed_dot {
+    int64_t blocks, block; /* of a row: how many, elements of each (a power of two, at least 16) */
+    int32_t bits;          /* 4 or 8                                                   */
+    bool narrow;           /* scales and minima are f16, not f32                       */
+    const uint8_t *w;      /* [blocks * block * bits / 32, lanes, 4]                   */
+    const void *scale;     /* [blocks, lanes]                                          */
+    const void *minimum;   /* [blocks, lanes]: scale * zero; NULL: zero is the middle  */
+    int64_t rows;          /* of x                                                     */
+    const int8_t *x;       /* [rows, x_row], zeros after the last element              */
+    const float *x_wide;   /* [rows, x_row]: the same in f32, for packed_dot_f32       */
+    int64_t x_row;
+    const float *x_scale; /* [rows, blocks]                                           */
+    const float *x_sum;   /* [rows, blocks]: the sum of a block's integers times its scale */
+    int64_t columns;      /* rows of w that there are, at most `lanes`                */
+    float *y;             /* y[r * y_row + i] for row r of x, row i of w              */
+    int64_t y_row;
+} packed_dot;
+
 typedef struct simd_table {
     const char *name;
 
@@ -87,6 +106,12 @@ typedef struct simd_table {
                         int64_t blocks, int64_t block);
     float (*dot_q8_f32)(const uint8_t *w, const float *scale, const float *zero, const float *x,
                         int64_t blocks, int64_t block);
+
+    /* The same from packed weights, `packed_lanes` rows of them at once; 0: this table reads them as
+       the file has them. */
+    int32_t packed_lanes;
+    void (*packed_dot)(const packed_dot *d);
+    void (*packed_dot_f32)(const packed_dot *d);
 } simd_table;
 
 const simd_table *simd(void);

@@ -1,7 +1,6 @@
-/* simd_avx2.c — inner loops with AVX2 and FMA.
+/* simd_avx2.c — inner loops with AVX2, FMA and F16C.
 
-   4-bit products use vpmaddubsw: 15 * 127 twice, for both halves of the nibbles, stays below 2^15,
-   so nothing saturates. 8-bit weights would, and are widened to 16 bits instead. */
+   Quantised products use vpmaddubsw where no pair can saturate: see packed_rows. */
 #include "cpu/simd_tables.h"
 
 #include <immintrin.h>
@@ -80,187 +79,139 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
     return most / 127;
 }
 
-enum { CHUNK = 32, ROWS = 4 };
+/* ── Packed weights: eight rows, see nbits_packed.c ── */
 
-static inline __m256i load_chunk(const uint8_t *w, int64_t left)
+enum { PACKED = 8 };
+
+static inline __attribute__((always_inline)) vf packed_scale(const void *from, int64_t b,
+                                                             bool narrow)
 {
-    if (left >= CHUNK)
-        return _mm256_loadu_si256((const __m256i *)(const void *)w);
-    return _mm256_maskload_epi32((const int *)(const void *)w, first_lanes(left / 4));
+    if (narrow) /* processors with AVX2 have F16C */
+        return (vf)_mm256_cvtph_ps(_mm_loadu_si128(
+            (const __m128i *)((const void *)((const uint16_t *)from + b * PACKED))));
+    return v_load((const float *)from + b * PACKED);
 }
 
-/* One row of w. Eight blocks' scales are multiplied at a time; `lane` counts the elements before
-   each lane's four bytes, which says whose block's scale it takes. */
-static inline __attribute__((always_inline)) void q4_row(const quant_dot *d, const uint8_t *w,
-                                                         const float *scale, const float *zero,
-                                                         float *y, int rows, int shift)
+/* scale * zero of a block. */
+static inline __attribute__((always_inline)) vf packed_minimum(const packed_dot *d, int64_t b,
+                                                               vf scale, float middle)
+{
+    return d->minimum == NULL ? scale * middle : packed_scale(d->minimum, b, d->narrow);
+}
+
+static inline __m256i four(const int8_t *x)
+{
+    int32_t v;
+    memcpy(&v, x, 4);
+    return _mm256_set1_epi32(v);
+}
+
+static inline void store_columns(const packed_dot *d, int64_t row, vf v)
+{
+    float *to = d->y + row * d->y_row;
+    if (d->columns == PACKED)
+        v_store(to, v);
+    else
+        v_store_part(to, v, d->columns);
+}
+
+/* `rows` rows of x from row `from` on; both are constant where this is inlined. Sums of 4-bit
+   products stay in 16 bits for 32 elements: eight times 2 * 15 * 127 is below 2^15. 8-bit weights
+   are taken as w − 128, and |w − 128| times x with the sign of w − 128 is below 2^15 for a pair, for
+   x is never −128. */
+static inline __attribute__((always_inline)) void packed_rows(const packed_dot *d, int64_t from,
+                                                              int rows, bool nibbles, int shift)
 {
     const __m256i low = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
-    const __m256i first = _mm256_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56);
-    const __m128i by = _mm_cvtsi32_si128(shift);
-    int64_t blocks = d->blocks, total = blocks << shift;
-    vf sum[ROWS], x_scale[ROWS];
-    for (int r = 0; r < rows; r++)
-        sum[r] = (vf){0};
-    for (int64_t b = 0; b < blocks; b += LANES) {
-        vf s = load_some(scale + b, blocks - b), z = -s * load_some(zero + b, blocks - b);
-        for (int r = 0; r < rows; r++) {
-            int64_t at = r * blocks + b;
-            sum[r] = v_fma(z, load_some(d->x_sum + at, blocks - b), sum[r]);
-            x_scale[r] = s * load_some(d->x_scale + at, blocks - b);
-        }
-        int64_t end = (b + LANES) << shift;
-        end = end < total ? end : total;
-        __m256i lane = first;
-        for (int64_t i = b << shift; i < end; i += 2 * CHUNK) {
-            __m256i v = load_chunk(w + i / 2, (total - i) / 2);
-            __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
-            __m256i whose = _mm256_srl_epi32(lane, by);
-            lane = _mm256_add_epi32(lane, _mm256_set1_epi32(2 * CHUNK));
-            v = _mm256_and_si256(v, low);
-            for (int r = 0; r < rows; r++) {
-                const int8_t *x = d->x + r * d->x_row + i;
-                __m256i even = _mm256_loadu_si256((const __m256i *)(const void *)x);
-                __m256i odd = _mm256_loadu_si256((const __m256i *)(const void *)(x + CHUNK));
-                __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16(v, even),
-                                                 _mm256_maddubs_epi16(high, odd));
-                vf product = (vf)_mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, ones));
-                sum[r] =
-                    v_fma(product, (vf)_mm256_permutevar8x32_ps((__m256)x_scale[r], whose), sum[r]);
-            }
-        }
-    }
-    for (int r = 0; r < rows; r++)
-        y[r * d->y_row] = v_sum(sum[r]);
-}
-
-static inline __attribute__((always_inline)) void q8_row(const quant_dot *d, const uint8_t *w,
-                                                         const float *scale, const float *zero,
-                                                         float *y, int rows, int shift)
-{
-    vf sum[ROWS];
-    float rest[ROWS] = {0};
+    const __m256i middle = _mm256_set1_epi8((char)0x80);
+    const int units = (1 << shift) / (nibbles ? 8 : 4), run = units < 4 ? units : 4;
+    const int8_t *x = d->x + from * d->x_row;
+    const float *x_scale = d->x_scale + from * d->blocks, *x_sum = d->x_sum + from * d->blocks;
+    const uint8_t *w = d->w;
+    vf sum[4];
     for (int r = 0; r < rows; r++)
         sum[r] = (vf){0};
     for (int64_t b = 0; b < d->blocks; b++) {
-        __m256i product[ROWS];
+        __m256i product[4];
         for (int r = 0; r < rows; r++)
             product[r] = _mm256_setzero_si256();
-        for (int64_t i = b << shift; i < (b + 1) << shift; i += 16) {
-            __m256i v =
-                _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(w + i)));
+        for (int u = 0; nibbles && u < units; u += run) {
+            __m256i part[4];
+            for (int r = 0; r < rows; r++)
+                part[r] = _mm256_setzero_si256();
+            for (int i = 0; i < run; i++, w += 32, x += 8) {
+                __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)w);
+                __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
+                v = _mm256_and_si256(v, low);
+                for (int r = 0; r < rows; r++) {
+                    const int8_t *at = x + r * d->x_row;
+                    __m256i p = _mm256_maddubs_epi16(v, four(at));
+                    __m256i q = _mm256_maddubs_epi16(high, four(at + 4));
+                    part[r] = _mm256_add_epi16(part[r], _mm256_add_epi16(p, q));
+                }
+            }
+            for (int r = 0; r < rows; r++)
+                product[r] = _mm256_add_epi32(product[r], _mm256_madd_epi16(part[r], ones));
+        }
+        for (int u = 0; !nibbles && u < units; u++, w += 32, x += 4) {
+            __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)w);
+            v = _mm256_xor_si256(v, middle);
+            __m256i size = _mm256_abs_epi8(v);
             for (int r = 0; r < rows; r++) {
-                const void *x = d->x + r * d->x_row + i;
-                __m256i u = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x));
-                product[r] = _mm256_add_epi32(product[r], _mm256_madd_epi16(v, u));
+                __m256i p = _mm256_maddubs_epi16(size, _mm256_sign_epi8(four(x + r * d->x_row), v));
+                product[r] = _mm256_add_epi32(product[r], _mm256_madd_epi16(p, ones));
             }
         }
+        vf scale = packed_scale(d->scale, b, d->narrow);
+        vf minimum = packed_minimum(d, b, scale, nibbles ? 8 : 128);
+        if (!nibbles)
+            minimum -= scale * 128;
         for (int r = 0; r < rows; r++) {
             int64_t at = r * d->blocks + b;
-            sum[r] =
-                v_fma((vf)_mm256_cvtepi32_ps(product[r]), v_set(scale[b] * d->x_scale[at]), sum[r]);
-            rest[r] += scale[b] * zero[b] * d->x_sum[at];
+            vf p = (vf)_mm256_cvtepi32_ps(product[r]) * scale;
+            sum[r] = v_fma(p, v_set(x_scale[at]), sum[r]);
+            sum[r] = v_fma(-minimum, v_set(x_sum[at]), sum[r]);
         }
     }
     for (int r = 0; r < rows; r++)
-        y[r * d->y_row] = v_sum(sum[r]) - rest[r];
+        store_columns(d, from + r, sum[r]);
 }
 
-#define ALL_ROWS(function, rows, bits, shift)                                                      \
-    for (int64_t n = 0; n < d->n; n++)                                                             \
-        function(d, d->w + ((n * d->blocks * bits) << shift) / 8, d->scale + n * d->blocks,        \
-                 d->zero + n * d->blocks, d->y + n, rows, shift);
-#define CASES(function, bits, shift)                                                               \
-    switch (d->rows) {                                                                             \
-    case 1:                                                                                        \
-        ALL_ROWS(function, 1, bits, shift) break;                                                  \
-    case 2:                                                                                        \
-        ALL_ROWS(function, 2, bits, shift) break;                                                  \
-    case 3:                                                                                        \
-        ALL_ROWS(function, 3, bits, shift) break;                                                  \
-    case 4:                                                                                        \
-        ALL_ROWS(function, 4, bits, shift) break;                                                  \
-    default:                                                                                       \
-        break;                                                                                     \
-    }
-
-static void dot_q4(const quant_dot *d)
+/* Weights widened to f32 once for `rows` rows of x. */
+static inline __attribute__((always_inline)) void packed_rows_f32(const packed_dot *d, int64_t from,
+                                                                  int rows, bool nibbles, int shift)
 {
-    int shift = __builtin_ctzll((uint64_t)d->block);
-    if (shift == 5)
-        CASES(q4_row, 4, 5)
-    else
-        CASES(q4_row, 4, shift)
-}
-
-static void dot_q8(const quant_dot *d)
-{
-    int shift = __builtin_ctzll((uint64_t)d->block);
-    if (shift == 5)
-        CASES(q8_row, 8, 5)
-    else
-        CASES(q8_row, 8, shift)
-}
-
-/* 16 codes against 16 floats. */
-static inline void codes_f32(__m128i codes, __m256 zero, const float *x, __m256 *p, __m256 *q)
-{
-    __m256 first = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes));
-    __m256 second = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(codes, 8)));
-    *p = _mm256_fmadd_ps(_mm256_sub_ps(first, zero), _mm256_loadu_ps(x), *p);
-    *q = _mm256_fmadd_ps(_mm256_sub_ps(second, zero), _mm256_loadu_ps(x + 8), *q);
-}
-
-static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
-                        int64_t blocks, int64_t block)
-{
-    const __m128i low = _mm_set1_epi8(15);
-    __m256 total = _mm256_setzero_ps();
-    for (int64_t b = 0; b < blocks; b++) {
-        __m256 z = _mm256_set1_ps(zero[b]), p = _mm256_setzero_ps(), q = _mm256_setzero_ps();
-        if (block == 16) { /* half a stretch of 32: evens at 0 or 8, odds 16 later */
-            const float *half = x + b / 2 * 32 + b % 2 * 8;
-            __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(w + b * 8));
-            __m128i even = _mm_and_si128(bytes, low);
-            __m128i odd = _mm_and_si128(_mm_srli_epi16(bytes, 4), low);
-            p = _mm256_mul_ps(_mm256_sub_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(even)), z),
-                              _mm256_loadu_ps(half));
-            q = _mm256_mul_ps(_mm256_sub_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(odd)), z),
-                              _mm256_loadu_ps(half + 16));
+    const __m256i byte = _mm256_set1_epi32(nibbles ? 15 : 255);
+    const int step = nibbles ? 8 : 4;
+    const float *x = d->x_wide + from * d->x_row;
+    const uint8_t *w = d->w;
+    vf sum[4];
+    for (int r = 0; r < rows; r++)
+        sum[r] = (vf){0};
+    for (int64_t b = 0; b < d->blocks; b++) {
+        vf scale = packed_scale(d->scale, b, d->narrow);
+        vf minimum = packed_minimum(d, b, scale, nibbles ? 8 : 128);
+        for (int i = 0; i < 1 << shift; i += step, w += 32, x += step) {
+            __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)w);
+            for (int j = 0; j < step; j++) {
+                int by = nibbles ? j % 4 * 8 + j / 4 * 4 : j * 8;
+                __m256i code = _mm256_and_si256(_mm256_srli_epi32(v, by), byte);
+                vf f = v_fma((vf)_mm256_cvtepi32_ps(code), scale, -minimum);
+                for (int r = 0; r < rows; r++)
+                    sum[r] = v_fma(f, v_set(x[r * d->x_row + j]), sum[r]);
+            }
         }
-        for (int64_t i = 0; block > 16 && i < block; i += 32) {
-            int64_t at = b * block + i;
-            __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(w + at / 2));
-            codes_f32(_mm_and_si128(bytes, low), z, x + at, &p, &q);
-            codes_f32(_mm_and_si128(_mm_srli_epi16(bytes, 4), low), z, x + at + 16, &p, &q);
-        }
-        total = _mm256_fmadd_ps(_mm256_add_ps(p, q), _mm256_set1_ps(scale[b]), total);
     }
-    return v_sum((vf)total);
+    for (int r = 0; r < rows; r++)
+        store_columns(d, from + r, sum[r]);
 }
 
-static float dot_q8_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
-                        int64_t blocks, int64_t block)
-{
-    __m256 total = _mm256_setzero_ps();
-    for (int64_t b = 0; b < blocks; b++) {
-        __m256 z = _mm256_set1_ps(zero[b]), p = _mm256_setzero_ps(), q = _mm256_setzero_ps();
-        for (int64_t i = 0; i < block; i += 16, w += 16, x += 16)
-            codes_f32(_mm_loadu_si128((const __m128i *)(const void *)w), z, x, &p, &q);
-        total = _mm256_fmadd_ps(_mm256_add_ps(p, q), _mm256_set1_ps(scale[b]), total);
-    }
-    return v_sum((vf)total);
-}
+#define PACKED_ROWS 4
+#include "cpu/simd_packed.h"
 
 const simd_table simd_avx2 = {
     .name = "avx2",
     VECTOR_ENTRIES,
     .quantize = quantize_row,
-    .quant_rows = ROWS,
-    .q4_chunk = CHUNK,
-    .q8_chunk = CHUNK,
-    .dot_q4 = dot_q4,
-    .dot_q8 = dot_q8,
-    .dot_q4_f32 = dot_q4_f32,
-    .dot_q8_f32 = dot_q8_f32,
+    PACKED_ENTRIES,
 };

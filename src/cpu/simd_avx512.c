@@ -2,7 +2,7 @@
 
    The quantised products use vpdpbusd, which multiplies unsigned by signed bytes and adds four
    products to a 32-bit sum without saturating: weights are the unsigned side. With one row of x they
-   are bound by memory, with four by vpdpbusd. */
+   are bound by memory (8 of the 10 GB/s that one core reads), with eight by vpdpbusd. */
 #include "cpu/simd_tables.h"
 
 #include <immintrin.h>
@@ -63,180 +63,116 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
     return most / 127;
 }
 
-enum { CHUNK = 64, ROWS = 4 };
-
 static inline __mmask16 first_lanes(int64_t n)
 {
     return n >= LANES ? 0xFFFF : (__mmask16)((1u << n) - 1);
 }
 
-static inline __m512i load_chunk(const uint8_t *w, int64_t left)
+/* ── Packed weights: sixteen rows, see nbits_packed.c ── */
+
+enum { PACKED = 16 };
+
+static inline __attribute__((always_inline)) __m512 packed_scale(const void *from, int64_t b,
+                                                                 bool narrow)
 {
-    if (left >= CHUNK)
-        return _mm512_loadu_si512(w);
-    return _mm512_maskz_loadu_epi8(((__mmask64)1 << left) - 1, w);
+    if (narrow)
+        return _mm512_cvtph_ps(
+            _mm256_loadu_si256((const __m256i *)((const uint16_t *)from + b * PACKED)));
+    return _mm512_loadu_ps((const float *)from + b * PACKED);
 }
 
-/* One row of w. Sixteen blocks' scales are multiplied at a time; `lane` counts the elements before
-   each lane's four bytes, which says whose block's scale it takes. */
-static inline __attribute__((always_inline)) void quant_row(const quant_dot *d, const uint8_t *w,
-                                                            const float *scale, const float *zero,
-                                                            float *y, int rows, bool nibbles,
-                                                            int shift)
+/* scale * zero of a block. */
+static inline __attribute__((always_inline)) __m512 packed_minimum(const packed_dot *d, int64_t b,
+                                                                   __m512 scale, float middle)
+{
+    if (d->minimum == NULL)
+        return _mm512_mul_ps(scale, _mm512_set1_ps(middle));
+    return packed_scale(d->minimum, b, d->narrow);
+}
+
+static inline __m512i four(const int8_t *x)
+{
+    int32_t v;
+    memcpy(&v, x, 4);
+    return _mm512_set1_epi32(v);
+}
+
+/* `rows` rows of x from row `from` on; both are constant where this is inlined, and so is `shift`
+   for blocks of 32. */
+static inline __attribute__((always_inline)) void packed_rows(const packed_dot *d, int64_t from,
+                                                              int rows, bool nibbles, int shift)
 {
     const __m512i low = _mm512_set1_epi8(15);
-    const __m512i ramp = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const int elements = nibbles ? 2 * CHUNK : CHUNK;
-    const __m512i first = _mm512_slli_epi32(ramp, nibbles ? 3 : 2);
-    const __m128i by = _mm_cvtsi32_si128(shift);
-    int64_t blocks = d->blocks, total = blocks << shift;
-    __m512 sum[ROWS], x_scale[ROWS];
+    const int per_unit = nibbles ? 8 : 4;
+    const int8_t *x = d->x + from * d->x_row;
+    const float *x_scale = d->x_scale + from * d->blocks, *x_sum = d->x_sum + from * d->blocks;
+    const uint8_t *w = d->w;
+    __m512 sum[8];
     for (int r = 0; r < rows; r++)
         sum[r] = _mm512_setzero_ps();
-    for (int64_t b = 0; b < blocks; b += LANES) {
-        __mmask16 some = first_lanes(blocks - b);
-        __m512 s = _mm512_maskz_loadu_ps(some, scale + b);
-        __m512 z = _mm512_mul_ps(s, _mm512_maskz_loadu_ps(some, zero + b));
-        for (int r = 0; r < rows; r++) {
-            int64_t at = r * blocks + b;
-            sum[r] = _mm512_fnmadd_ps(z, _mm512_maskz_loadu_ps(some, d->x_sum + at), sum[r]);
-            x_scale[r] = _mm512_mul_ps(s, _mm512_maskz_loadu_ps(some, d->x_scale + at));
-        }
-        int64_t end = (b + LANES) << shift;
-        end = end < total ? end : total;
-        __m512i lane = first;
-        for (int64_t i = b << shift; i < end; i += elements) {
-            __m512i v = load_chunk(w + (nibbles ? i / 2 : i), (total - i) >> (nibbles ? 1 : 0));
+    for (int64_t b = 0; b < d->blocks; b++) {
+        __m512i product[8];
+        for (int r = 0; r < rows; r++)
+            product[r] = _mm512_setzero_si512();
+        for (int i = 0; i < 1 << shift; i += per_unit, w += 64, x += per_unit) {
+            __m512i v = _mm512_loadu_si512(w);
             __m512i high = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
-            __m512i whose = _mm512_srl_epi32(lane, by);
-            lane = _mm512_add_epi32(lane, _mm512_set1_epi32(elements));
             if (nibbles)
                 v = _mm512_and_si512(v, low);
             for (int r = 0; r < rows; r++) {
-                const int8_t *x = d->x + r * d->x_row + i;
-                __m512i product =
-                    _mm512_dpbusd_epi32(_mm512_setzero_si512(), v, _mm512_loadu_si512(x));
+                product[r] = _mm512_dpbusd_epi32(product[r], v, four(x + r * d->x_row));
                 if (nibbles)
-                    product = _mm512_dpbusd_epi32(product, high, _mm512_loadu_si512(x + CHUNK));
-                sum[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(product),
-                                         _mm512_permutexvar_ps(whose, x_scale[r]), sum[r]);
+                    product[r] = _mm512_dpbusd_epi32(product[r], high, four(x + r * d->x_row + 4));
+            }
+        }
+        __m512 scale = packed_scale(d->scale, b, d->narrow);
+        __m512 minimum = packed_minimum(d, b, scale, nibbles ? 8 : 128);
+        for (int r = 0; r < rows; r++) {
+            int64_t at = r * d->blocks + b;
+            sum[r] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(product[r]), scale),
+                                     _mm512_set1_ps(x_scale[at]), sum[r]);
+            sum[r] = _mm512_fnmadd_ps(minimum, _mm512_set1_ps(x_sum[at]), sum[r]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        _mm512_mask_storeu_ps(d->y + (from + r) * d->y_row, first_lanes(d->columns), sum[r]);
+}
+
+/* Weights widened to f32 once for `rows` rows of x. */
+static inline __attribute__((always_inline)) void packed_rows_f32(const packed_dot *d, int64_t from,
+                                                                  int rows, bool nibbles, int shift)
+{
+    const __m512i byte = _mm512_set1_epi32(nibbles ? 15 : 255);
+    const int step = nibbles ? 8 : 4;
+    const float *x = d->x_wide + from * d->x_row;
+    const uint8_t *w = d->w;
+    __m512 sum[8];
+    for (int r = 0; r < rows; r++)
+        sum[r] = _mm512_setzero_ps();
+    for (int64_t b = 0; b < d->blocks; b++) {
+        __m512 scale = packed_scale(d->scale, b, d->narrow);
+        __m512 minimum = packed_minimum(d, b, scale, nibbles ? 8 : 128);
+        for (int i = 0; i < 1 << shift; i += step, w += 64, x += step) {
+            __m512i v = _mm512_loadu_si512(w);
+            for (int j = 0; j < step; j++) {
+                int by = nibbles ? j % 4 * 8 + j / 4 * 4 : j * 8;
+                __m512i code = _mm512_and_si512(_mm512_srli_epi32(v, (unsigned)by), byte);
+                __m512 f = _mm512_fmsub_ps(_mm512_cvtepi32_ps(code), scale, minimum);
+                for (int r = 0; r < rows; r++)
+                    sum[r] = _mm512_fmadd_ps(f, _mm512_set1_ps(x[r * d->x_row + j]), sum[r]);
             }
         }
     }
     for (int r = 0; r < rows; r++)
-        y[r * d->y_row] = _mm512_reduce_add_ps(sum[r]);
+        _mm512_mask_storeu_ps(d->y + (from + r) * d->y_row, first_lanes(d->columns), sum[r]);
 }
 
-static inline __attribute__((always_inline)) void quant_rows(const quant_dot *d, int rows,
-                                                             bool nibbles, int shift)
-{
-    int64_t bytes = (d->blocks << shift) >> (nibbles ? 1 : 0);
-    for (int64_t n = 0; n < d->n; n++)
-        quant_row(d, d->w + n * bytes, d->scale + n * d->blocks, d->zero + n * d->blocks, d->y + n,
-                  rows, nibbles, shift);
-}
-
-#define CASES(nibbles, shift)                                                                      \
-    switch (d->rows) {                                                                             \
-    case 1:                                                                                        \
-        quant_rows(d, 1, nibbles, shift);                                                          \
-        break;                                                                                     \
-    case 2:                                                                                        \
-        quant_rows(d, 2, nibbles, shift);                                                          \
-        break;                                                                                     \
-    case 3:                                                                                        \
-        quant_rows(d, 3, nibbles, shift);                                                          \
-        break;                                                                                     \
-    case 4:                                                                                        \
-        quant_rows(d, 4, nibbles, shift);                                                          \
-        break;                                                                                     \
-    default:                                                                                       \
-        break;                                                                                     \
-    }
-
-static void dot_q4(const quant_dot *d)
-{
-    int shift = __builtin_ctzll((uint64_t)d->block);
-    if (shift == 5)
-        CASES(true, 5)
-    else
-        CASES(true, shift)
-}
-
-static void dot_q8(const quant_dot *d)
-{
-    int shift = __builtin_ctzll((uint64_t)d->block);
-    if (shift == 5)
-        CASES(false, 5)
-    else
-        CASES(false, shift)
-}
-
-/* A block's sixteen possible weights are a table in a register. */
-static inline __m512 weight_table(float scale, float zero)
-{
-    const __m512 codes = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_mul_ps(_mm512_sub_ps(codes, _mm512_set1_ps(zero)), _mm512_set1_ps(scale));
-}
-
-static float dot_q4_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
-                        int64_t blocks, int64_t block)
-{
-    __m512 p = _mm512_setzero_ps(), q = _mm512_setzero_ps();
-    if (block == 16) { /* two blocks' codes in a load: lanes 8 to 15 are the second's */
-        for (int64_t b = 0; b < blocks; b += 2, w += 16, x += 32) {
-            bool pair = b + 1 < blocks;
-            __m128i bytes = pair ? _mm_loadu_si128((const __m128i *)(const void *)w)
-                                 : _mm_loadl_epi64((const __m128i *)(const void *)w);
-            __m512i even = _mm512_cvtepu8_epi32(bytes), odd = _mm512_srli_epi32(even, 4);
-            __m512 one = weight_table(scale[b], zero[b]);
-            __m512 two = pair ? weight_table(scale[b + 1], zero[b + 1]) : one;
-            p = _mm512_fmadd_ps(
-                _mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(even, one), 0xFF00, even, two),
-                _mm512_loadu_ps(x), p);
-            q = _mm512_fmadd_ps(
-                _mm512_mask_permutexvar_ps(_mm512_permutexvar_ps(odd, one), 0xFF00, odd, two),
-                _mm512_loadu_ps(x + 16), q);
-        }
-        return _mm512_reduce_add_ps(_mm512_add_ps(p, q));
-    }
-    for (int64_t b = 0; b < blocks; b++) {
-        __m512 table = weight_table(scale[b], zero[b]);
-        for (int64_t i = 0; i < block; i += 32, w += 16, x += 32) {
-            __m512i even = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)w));
-            __m512i odd = _mm512_srli_epi32(even, 4); /* the permutation reads four bits */
-            p = _mm512_fmadd_ps(_mm512_permutexvar_ps(even, table), _mm512_loadu_ps(x), p);
-            q = _mm512_fmadd_ps(_mm512_permutexvar_ps(odd, table), _mm512_loadu_ps(x + 16), q);
-        }
-    }
-    return _mm512_reduce_add_ps(_mm512_add_ps(p, q));
-}
-
-static float dot_q8_f32(const uint8_t *w, const float *scale, const float *zero, const float *x,
-                        int64_t blocks, int64_t block)
-{
-    __m512 total = _mm512_setzero_ps();
-    for (int64_t b = 0; b < blocks; b++) {
-        __m512 z = _mm512_set1_ps(zero[b]), sum = _mm512_setzero_ps();
-        for (int64_t i = 0; i < block; i += 16, w += 16, x += 16) {
-            __m128i codes = _mm_loadu_si128((const __m128i *)(const void *)w);
-            __m512 q = _mm512_sub_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes)), z);
-            sum = _mm512_fmadd_ps(q, _mm512_loadu_ps(x), sum);
-        }
-        total = _mm512_fmadd_ps(sum, _mm512_set1_ps(scale[b]), total);
-    }
-    return _mm512_reduce_add_ps(total);
-}
+#define PACKED_ROWS 8
+#include "cpu/simd_packed.h"
 
 const simd_table simd_avx512 = {
     .name = "avx512",
     VECTOR_ENTRIES,
     .quantize = quantize_row,
-    .quant_rows = ROWS,
-    .q4_chunk = CHUNK,
-    .q8_chunk = CHUNK,
-    .dot_q4 = dot_q4,
-    .dot_q8 = dot_q8,
-    .dot_q4_f32 = dot_q4_f32,
-    .dot_q8_f32 = dot_q8_f32,
+    PACKED_ENTRIES,
 };

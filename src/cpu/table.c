@@ -13,4 +13,7 @@ const kernel_table cpu_kernels = {{
     [OP_##domain##_##name##_##since] = KERNEL(kernel),
 #include "onnx/ops.def"
 #undef OP
-}};
+                                  },
+                                  .prepare = {
+                                      [OP_ms_MatMulNBits_1] = cpu_prepare_matmul_nbits,
+                                  }};

@@ -11,6 +11,7 @@
 #define GRAPH_KERNEL_H
 
 #include "core/threads.h"
+#include "graph/packing.h"
 #include "onnx/model.h"
 
 typedef struct tensor {
@@ -36,14 +37,20 @@ typedef struct kernel_args {
     tensor *const *out;      /* NULL where nobody asks for it            */
     uint32_t in_count, out_count;
     scratch *scratch;
-    bool exact; /* f32 activations in quantised products */
+    const void *packed; /* what `prepare` made of the constant inputs; NULL: nothing */
+    bool exact;         /* f32 activations in quantised products */
 } kernel_args;
 
 typedef brink_status (*kernel_fn)(const kernel_args *a);
 
+/* Puts a node's constant inputs into the form its kernel reads, once: called when the node is
+   planned, with data only in the constant inputs. *out stays NULL where there is nothing to gain. */
+typedef brink_status (*prepare_fn)(const kernel_args *a, packing *store, const void **out);
+
 /* The kernels of one backend, by op_id; NULL where there is none. */
 typedef struct kernel_table {
     kernel_fn kernels[OP_COUNT];
+    prepare_fn prepare[OP_COUNT];
 } kernel_table;
 
 static inline int64_t tensor_count(const tensor *t)

@@ -96,6 +96,7 @@ typedef struct onnx_model {
     onnx_tensor **tensors; /* initialisers, those of subgraphs included */
     uint32_t opset_count;
     brink_opset *opsets;
+    struct packing *packing; /* of its owner, for the plans: graph/packing.h; NULL: none is kept */
 } onnx_model;
 
 /* Reads the graph. `data` must outlive the model. External tensors have data == NULL. */

@@ -264,6 +264,7 @@ static brink_status accept(load_task *t, blob *b)
         m->graph_file = *b;
         *b = (blob){0};
         TRY(onnx_read(m->context, t->name, m->graph_file.data, m->graph_file.size, &m->onnx));
+        m->onnx.packing = m->packing;
         if (m->desc.all_values)
             TRY(onnx_expose_values(&m->onnx));
         TRY(find_externals(t));
@@ -343,6 +344,10 @@ brink_status brink_model_load_begin(brink_context *context, const brink_model_de
     }
     m->context = context;
     arena_init(&m->memory, context);
+    if (packing_create(context, &m->packing) != BRINK_OK) {
+        brink_task_destroy(&t->base);
+        return BRINK_OUT_OF_MEMORY;
+    }
     if (desc != NULL)
         m->desc = *desc;
     if (m->desc.graph != NULL) {
@@ -377,6 +382,7 @@ void brink_model_destroy(brink_model *m)
         segment_free(s);
     }
     workspace_free(m->context, &m->workspace);
+    packing_free(m->packing);
     tokenizer_destroy(m->tokenizer);
     chat_template_destroy(m->template);
     json_free(&m->config);
@@ -405,6 +411,23 @@ static void unmap(void *user, void *data, uint64_t size)
 {
     (void)user;
     munmap(data, (size_t)size);
+}
+
+/* Lets go of the pages of a mapped file that lie wholly in the range; they can be read again. */
+static void give_up(void *user, const void *data, uint64_t bytes)
+{
+    const brink_model *m = user;
+    const blob *file = &m->graph_file;
+    for (uint32_t i = 0; file != NULL;
+         file = i < m->external_count ? &m->externals[i++].data : NULL) {
+        uintptr_t start = (uintptr_t)file->data, at = (uintptr_t)data;
+        if (file->release != unmap || at < start || at + bytes > start + file->size)
+            continue;
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+        uintptr_t first = (at + page - 1) / page * page, last = (at + bytes) / page * page;
+        if (first < last)
+            madvise((void *)first, last - first, MADV_DONTNEED);
+    }
 }
 
 /* The one .onnx file in a folder that has none of the usual names. */
@@ -475,6 +498,7 @@ brink_status brink_model_open_begin(brink_context *context, const char *path,
         return status;
     }
     ((load_task *)*out)->folder = folder;
+    packing_set_give_up(((load_task *)*out)->model->packing, give_up, ((load_task *)*out)->model);
     return BRINK_OK;
 }
 

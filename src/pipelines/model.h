@@ -39,6 +39,7 @@ struct brink_model {
     brink_model_desc desc;
     arena memory; /* strings, slots, external files */
     onnx_model onnx;
+    packing *packing; /* weights as the kernels read them */
     blob graph_file;
     uint32_t external_count;
     external_file *externals;

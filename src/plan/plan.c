@@ -189,6 +189,7 @@ static brink_status add_step(builder *b, const ir_node *n, uint32_t *uses)
     for (uint32_t i = 0; i < n->output_count; i++)
         out[i] = (tensor *)(uintptr_t)(outs[i] == IR_NONE ? 0 : outs[i] + 1);
     s->kernel = p->ir.kernels->kernels[n->op->id];
+    s->prepare = p->ir.kernels->prepare[n->op->id];
     s->round = rounding(p, n, uses, outs);
     for (uint32_t i = 0; i < n->output_count; i++)
         if (outs[i] != IR_NONE)
@@ -215,6 +216,19 @@ static void link_steps(plan *p)
         for (uint32_t i = 0; i < a->out_count; i++)
             out[i] = out[i] ? &p->tensors[(uintptr_t)out[i] - 1].t : NULL;
     }
+}
+
+/* Weights into the form their kernels read, unless an earlier plan has done it. */
+static brink_status pack_weights(const builder *b)
+{
+    plan *p = b->p;
+    packing *store = p->ir.model->packing;
+    for (uint32_t k = 0; store != NULL && !b->desc->no_data && k < p->step_count; k++) {
+        plan_step *s = &p->steps[k];
+        if (s->prepare != NULL)
+            TRY(s->prepare(&s->args, store, &s->args.packed));
+    }
+    return BRINK_OK;
 }
 
 /* Graph inputs and outputs: their tensors, and which of them the caller places. */
@@ -316,7 +330,9 @@ brink_status plan_build(plan *p, const plan_desc *desc)
     if (p->expr_values == NULL)
         goto done;
     link_steps(p);
-    status = find_running(p);
+    status = pack_weights(&b);
+    if (status == BRINK_OK)
+        status = find_running(p);
     if (status == BRINK_OK)
         status = plan_layout(p);
     p->derived_bytes += g->derived_bytes;

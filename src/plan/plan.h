@@ -29,6 +29,7 @@ typedef struct plan_tensor {
 
 typedef struct plan_step {
     kernel_fn kernel;
+    prepare_fn prepare;
     kernel_args args;
     brink_type round; /* outputs are rounded to this half-precision type; BRINK_UNDEFINED: not */
 } plan_step;

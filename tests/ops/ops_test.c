@@ -3,6 +3,7 @@
    Without arguments: compares, each table that this processor can run, over odd, even, empty and
    large lengths. With --time: also times them, in thread time, so that a busy machine shows less.
    To add an inner loop: an entry in simd.h, its scalar form, and a line in `compare`. */
+#include "core/half.h"
 #include "cpu/simd.h"
 
 #include <math.h>
@@ -286,6 +287,156 @@ static void compare_quantised(int64_t block, int64_t blocks, int64_t rows, bool 
     free(exact);
 }
 
+/* Element k of row `lane` in a packed group: the layout that nbits_packed.c describes. */
+static int packed_code(const packed_dot *d, int64_t lane, int64_t k)
+{
+    int64_t lanes = table->packed_lanes;
+    if (d->bits == 8)
+        return d->w[(k / 4 * lanes + lane) * 4 + k % 4];
+    uint8_t byte = d->w[(k / 8 * lanes + lane) * 4 + k % 4];
+    return k % 8 < 4 ? byte & 15 : byte >> 4;
+}
+
+static double packed_number(const packed_dot *d, const void *array, int64_t i)
+{
+    return d->narrow ? (double)half_to_float(((const uint16_t *)array)[i])
+                     : (double)((const float *)array)[i];
+}
+
+/* The sum, or with `wide` that of the f32 activations. */
+static float packed_reference(const packed_dot *d, int64_t row, int64_t lane, bool wide)
+{
+    double sum = 0;
+    for (int64_t b = 0; b < d->blocks; b++) {
+        int64_t at = b * table->packed_lanes + lane, q = row * d->blocks + b, product = 0;
+        double scale = packed_number(d, d->scale, at), real = 0;
+        double minimum =
+            d->minimum != NULL ? packed_number(d, d->minimum, at) : scale * (1 << (d->bits - 1));
+        for (int64_t k = b * d->block; k < (b + 1) * d->block; k++) {
+            product += packed_code(d, lane, k) * d->x[row * d->x_row + k];
+            real +=
+                (packed_code(d, lane, k) * scale - minimum) * (double)d->x_wide[row * d->x_row + k];
+        }
+        sum +=
+            wide ? real
+                 : scale * (double)d->x_scale[q] * (double)product - minimum * (double)d->x_sum[q];
+    }
+    return (float)sum;
+}
+
+static void put_number(bool narrow, void *array, int64_t i, float value)
+{
+    if (narrow)
+        ((uint16_t *)array)[i] = float_to_half(value);
+    else
+        ((float *)array)[i] = value;
+}
+
+static void compare_packed(int64_t block, int64_t blocks, int64_t rows, int32_t bits, int kind)
+{
+    enum { MOST = 4096, ROWS = 11, LANES = 16 };
+    static int8_t q[ROWS * MOST];
+    static float wide[ROWS * MOST], x_scale[ROWS * MOST / 16], x_sum[ROWS * MOST / 16];
+    int64_t lanes = table->packed_lanes, k = block * blocks, count = blocks * lanes;
+    bool narrow = kind & 1, minima = kind & 2;
+    size_t bytes = (size_t)(k * lanes * bits / 8), each = narrow ? 2 : 4;
+    /* Of exactly their size, so that a sanitizer sees reading past the end. */
+    uint8_t *w = malloc(bytes);
+    void *scale = malloc((size_t)count * each), *minimum = malloc((size_t)count * each);
+    for (size_t i = 0; i < bytes; i++)
+        w[i] = i % 7 == 0 ? 255 : i % 7 == 1 ? 0 : (uint8_t)random_bits();
+    for (int64_t i = 0; i < count; i++) {
+        put_number(narrow, scale, i, random_float() * 0.02f);
+        put_number(narrow, minimum, i, random_float() * 0.2f);
+    }
+    for (int64_t i = 0; i < rows * k; i++) {
+        q[i] = i % 11 == 0 ? -127 : (int8_t)(random_bits() % 255 - 127);
+        wide[i] = random_float();
+    }
+    for (int64_t i = 0; i < rows * blocks; i++) {
+        x_scale[i] = random_float() * 0.02f;
+        int32_t sum = 0;
+        for (int64_t j = 0; j < block; j++)
+            sum += q[i * block + j];
+        x_sum[i] = x_scale[i] * (float)sum;
+    }
+    for (int64_t columns = 1; columns <= lanes; columns += lanes - 1) {
+        float got[ROWS * LANES] = {0}, want[ROWS * LANES] = {0};
+        packed_dot d = {.blocks = blocks,
+                        .block = block,
+                        .bits = bits,
+                        .narrow = narrow,
+                        .w = w,
+                        .scale = scale,
+                        .minimum = minima ? minimum : NULL,
+                        .rows = rows,
+                        .x = q,
+                        .x_wide = wide,
+                        .x_row = k,
+                        .x_scale = x_scale,
+                        .x_sum = x_sum,
+                        .columns = columns,
+                        .y = got,
+                        .y_row = columns};
+        for (int real = 0; real < 2; real++) {
+            (real ? table->packed_dot_f32 : table->packed_dot)(&d);
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t c = 0; c < columns; c++)
+                    want[r * columns + c] = packed_reference(&d, r, c, real);
+            expect(real ? "packed_dot_f32" : "packed_dot", k, got, want, rows * columns,
+                   bits == 4 ? 2e-5f : 2e-4f);
+        }
+    }
+    free(w);
+    free(scale);
+    free(minimum);
+}
+
+static void compare_all_packed(void)
+{
+    for (int64_t block = 16; block <= 512; block *= 2)
+        for (int64_t blocks = 1; blocks * block <= 2048; blocks += blocks < 4 ? 1 : 29)
+            for (int64_t rows = 1; rows <= 11; rows++)
+                for (int kind = 0; kind < 4; kind++) {
+                    compare_packed(block, blocks, rows, 4, kind);
+                    compare_packed(block, blocks, rows, 8, kind);
+                }
+}
+
+/* One group of rows again and again: what the processor can do when the weights are at hand. */
+static void time_packed(int64_t rows, int32_t bits, bool real)
+{
+    enum { K = 1536, BLOCKS = K / 32, ROWS = 8, LANES = 16 };
+    static uint8_t w[K * LANES];
+    static uint16_t scale[BLOCKS * LANES];
+    static int8_t q[ROWS * K];
+    static float wide[ROWS * K], sums[ROWS * BLOCKS], out[ROWS * LANES];
+    int64_t lanes = table->packed_lanes;
+    packed_dot d = {.blocks = BLOCKS,
+                    .block = 32,
+                    .bits = bits,
+                    .narrow = true,
+                    .w = w,
+                    .scale = scale,
+                    .minimum = scale,
+                    .rows = rows,
+                    .x = q,
+                    .x_wide = wide,
+                    .x_row = K,
+                    .x_scale = sums,
+                    .x_sum = sums,
+                    .columns = lanes,
+                    .y = out,
+                    .y_row = lanes};
+    double start = now(), n = 0;
+    for (; now() - start < 0.1; n++)
+        (real ? table->packed_dot_f32 : table->packed_dot)(&d);
+    double seconds = (now() - start) / n;
+    printf("%-8s packed_dot%s, %d bits, %lld rows: %5.1f billion products a second\n", table->name,
+           real ? "_f32" : "", bits, (long long)rows,
+           (double)(lanes * K) * (double)rows / seconds * 1e-9);
+}
+
 static void time_quantised(int64_t rows, bool nibbles, bool real)
 {
     enum { K = 1536, N = 512, BLOCKS = K / 32 };
@@ -344,17 +495,25 @@ int main(int argc, char **argv)
         compare_sums();
         compare_tiles();
         compare_quantize();
-        for (int64_t block = 16; block <= 512; block *= 2)
+        if (table->packed_lanes != 0) {
+            compare_all_packed();
+            for (int64_t rows = 1; timing && rows <= 8; rows += 7)
+                for (int real = 0; real < 2; real++) {
+                    time_packed(rows, 4, real);
+                    time_packed(rows, 8, real);
+                }
+        }
+        for (int64_t block = 16; table->packed_lanes == 0 && block <= 512; block *= 2)
             for (int64_t blocks = 1; blocks * block <= 4096; blocks += blocks < 20 ? 1 : 29)
                 for (int64_t rows = 1; rows <= 4; rows++) {
                     compare_quantised(block, blocks, rows, true);
                     compare_quantised(block, blocks, rows, false);
                 }
-        for (int64_t rows = 1; timing && rows <= 4; rows += 3) {
+        for (int64_t rows = 1; timing && table->packed_lanes == 0 && rows <= 4; rows += 3) {
             time_quantised(rows, true, false);
             time_quantised(rows, false, false);
         }
-        if (timing) {
+        if (timing && table->packed_lanes == 0) {
             time_quantised(1, true, true);
             time_quantised(1, false, true);
         }

@@ -1,0 +1,43 @@
+/* nbits.h — one call of MatMulNBits, as its two forms share it: with the weights as the file has them
+   (matmul_nbits.c) and packed for the processor (nbits_packed.c). */
+#ifndef CPU_NBITS_H
+#define CPU_NBITS_H
+
+#include "graph/kernel.h"
+
+typedef struct nbits_weights nbits_weights;
+
+typedef struct nbits {
+    int64_t m, n, k, block, blocks, bits;
+    const float *x;
+    const uint8_t *w; /* [n, blocks, block * bits / 8], the first element in the low bits */
+    const tensor *scales, *zeros; /* zeros may be NULL */
+    const tensor *g_idx;          /* [k]: the block an element's scale is in; may be NULL */
+    const float *bias;            /* [n], may be NULL */
+    float *y;
+    int8_t *q; /* [m, q_row], in the order that the inner loop wants */
+    int64_t q_row;
+    float *x_wide;          /* [m, q_row]: x in the order for the f32 inner loops */
+    float *x_scale, *x_sum; /* [m, blocks] */
+    char *memory;           /* each thread's scales and zeros */
+    uint64_t each;
+    const nbits_weights *packed; /* NULL: w, scales and zeros are read as they are */
+} nbits;
+
+/* What a node says of its weights, checked against the tensors. */
+brink_status nbits_read(const kernel_args *a, nbits *p);
+
+float nbits_scale(const nbits *p, int64_t i);
+float nbits_zero(const nbits *p, int64_t row, int64_t b);
+
+/* Whether the activations stay f32. */
+bool nbits_exact(const kernel_args *a, const nbits *p);
+
+/* Weight rows a piece, in whole groups: enough work to be worth a claim (`speed` products an
+   operation), and no more than an eighth of a thread's share, so that the threads end together. */
+int64_t nbits_grain(const nbits *p, int64_t group, int64_t speed, uint64_t threads);
+
+/* y = x · wᵀ from the packed weights. */
+brink_status nbits_packed_run(const kernel_args *a, nbits *p);
+
+#endif

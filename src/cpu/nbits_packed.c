@@ -1,0 +1,260 @@
+/* nbits_packed.c — MatMulNBits from weights in the order that the vector unit reads them.
+
+   `lanes` rows of weights lie side by side (the panels of Goto and van de Geijn, 2008, with bytes
+   for elements): of each row four elements along k fill one 32-bit lane, so that a broadcast of four
+   activations meets all rows at once, no sum crosses lanes, and a group of rows is one stream. One
+   layout serves a single row of x and many.
+
+     4 bits: byte [unit][lane][j] holds elements 8u + j (low) and 8u + 4 + j (high), 8 a unit;
+     8 bits: byte [unit][lane][j] holds element 4u + j, 4 a unit.
+
+   Scales and, where zero points are not all the middle, minima (scale * zero) lie [group, block,
+   lane], both in f16 where every one of them is f16 but for f32's own rounding. Rows beyond n are
+   zeros. With one row of x the bound is memory: 0.56 bytes a 4-bit weight with f16 scales, 0.625 with
+   minima. */
+#include "cpu/cpu.h"
+#include "cpu/loops.h"
+#include "cpu/nbits.h"
+#include "cpu/simd.h"
+
+#include "core/half.h"
+
+#include <math.h>
+#include <string.h>
+
+struct nbits_weights {
+    int64_t lanes, groups;
+    bool narrow, minima;
+    uint64_t group_bytes;
+    const uint8_t *w;            /* [groups, group_bytes]          */
+    const void *scale, *minimum; /* [groups, blocks, lanes] */
+};
+
+static const char layout; /* its address names this layout among packed weights */
+
+static uint64_t whole_lines(uint64_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+/* Whether f is an f16 but for the rounding that made it an f32. */
+static bool is_narrow(float f)
+{
+    float h = half_to_float(float_to_half(f));
+    return fabsf(h - f) <= fabsf(f) * 0x1p-22f;
+}
+
+typedef struct packer {
+    const nbits *p;
+    nbits_weights *to;
+    uint8_t *w;
+    char *scale, *minimum;
+} packer;
+
+static void put(const nbits_weights *to, char *array, int64_t at, float value)
+{
+    if (to->narrow) {
+        uint16_t half = float_to_half(value);
+        memcpy(array + at * 2, &half, 2);
+    } else {
+        memcpy(array + at * 4, &value, 4);
+    }
+}
+
+static void pack_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    const packer *j = arg;
+    const nbits *p = j->p;
+    int64_t lanes = j->to->lanes, row_bytes = p->blocks * p->block * p->bits / 8;
+    for (int64_t g = begin; g < end; g++) {
+        uint8_t *group = j->w + (uint64_t)g * j->to->group_bytes;
+        for (int64_t lane = 0; lane < lanes; lane++) {
+            int64_t n = g * lanes + lane;
+            const uint8_t *row = n < p->n ? p->w + n * row_bytes : NULL;
+            uint8_t *to = group + lane * 4;
+            for (int64_t i = 0; i < row_bytes; i += 4, to += lanes * 4) {
+                uint32_t in = 0, out;
+                if (row != NULL)
+                    memcpy(&in, row + i, 4);
+                out = in;
+                if (p->bits == 4) { /* elements 0 to 7 of four bytes to low and high nibbles */
+                    uint32_t even = in & 0x0F0F0F0Fu, odd = in >> 4 & 0x0F0F0F0Fu;
+                    uint32_t first = (even & 0xFF) | (odd & 0xFF) << 8 | (even & 0xFF00) << 8 |
+                                     (odd & 0xFF00) << 16;
+                    uint32_t last = (even >> 16 & 0xFF) | (odd >> 16 & 0xFF) << 8 |
+                                    (even >> 24) << 16 | (odd >> 24) << 24;
+                    out = first | last << 4;
+                }
+                memcpy(to, &out, 4);
+            }
+            for (int64_t b = 0; b < p->blocks; b++) {
+                int64_t at = (g * p->blocks + b) * lanes + lane;
+                float scale = row != NULL ? nbits_scale(p, n * p->blocks + b) : 0;
+                put(j->to, j->scale, at, scale);
+                if (j->to->minima)
+                    put(j->to, j->minimum, at, row != NULL ? scale * nbits_zero(p, n, b) : 0);
+            }
+        }
+    }
+}
+
+/* Whether all zero points are the middle, and whether halves hold scales and minima. */
+static void survey(const nbits *p, bool *minima, bool *narrow)
+{
+    float middle = (float)(1 << (p->bits - 1));
+    *minima = false;
+    *narrow = true;
+    for (int64_t n = 0; n < p->n; n++)
+        for (int64_t b = 0; b < p->blocks; b++) {
+            float scale = nbits_scale(p, n * p->blocks + b);
+            float zero = p->zeros != NULL ? nbits_zero(p, n, b) : middle;
+            *minima |= zero != middle;
+            *narrow = *narrow && is_narrow(scale) && (zero == middle || is_narrow(scale * zero));
+        }
+}
+
+/* The size of a packed form, and where its parts begin. */
+static uint64_t set_parts(const nbits *p, nbits_weights *to, char *base)
+{
+    uint64_t each = to->narrow ? 2 : 4;
+    to->groups = (p->n + to->lanes - 1) / to->lanes;
+    to->group_bytes = (uint64_t)(p->blocks * p->block * p->bits / 8 * to->lanes);
+    uint64_t scales = whole_lines((uint64_t)(to->groups * p->blocks * to->lanes) * each);
+    uint64_t at = whole_lines(sizeof *to);
+    to->scale = base + at;
+    to->minimum = to->minima ? base + at + scales : NULL;
+    at += scales * (to->minima ? 2 : 1);
+    to->w = (const uint8_t *)base + at;
+    return at + whole_lines((uint64_t)to->groups * to->group_bytes);
+}
+
+static void fill(thread_pool *pool, const nbits *p, nbits_weights *to)
+{
+    packer j = {.p = p,
+                .to = to,
+                .w = (uint8_t *)(uintptr_t)to->w,
+                .scale = (char *)(uintptr_t)to->scale,
+                .minimum = (char *)(uintptr_t)to->minimum};
+    thread_for(pool, to->groups, 1 + 4096 / (p->k + 1), pack_range, &j);
+}
+
+brink_status cpu_prepare_matmul_nbits(const kernel_args *a, packing *store, const void **out)
+{
+    nbits p;
+    nbits_weights head = {.lanes = simd()->packed_lanes};
+    if (head.lanes == 0 || nbits_read(a, &p) != BRINK_OK || p.g_idx != NULL || p.bits == 2 ||
+        a->in[1]->data == NULL || p.scales->data == NULL ||
+        (p.zeros != NULL && p.zeros->data == NULL))
+        return BRINK_OK; /* what is wrong with it is said when it runs */
+    packing_key key = {&layout, {p.w, p.scales->data, p.zeros != NULL ? p.zeros->data : NULL}};
+    if ((*out = packing_find(store, &key)) != NULL)
+        return BRINK_OK;
+    survey(&p, &head.minima, &head.narrow);
+    nbits_weights *to = packing_add(store, &key, set_parts(&p, &head, NULL));
+    if (to == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    *to = head;
+    set_parts(&p, to, (char *)to);
+    fill(a->context->pool, &p, to);
+    packing_done_with(store, p.w, (uint64_t)to->groups * to->group_bytes);
+    *out = to;
+    return BRINK_OK;
+}
+
+/* One row of x at a time, blocks in their order; the rest of q_row are zeros. */
+static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    const nbits *p = arg;
+    for (int64_t row = begin; row < end; row++) {
+        int8_t *q = p->q + row * p->q_row;
+        for (int64_t b = 0; b < p->blocks; b++) {
+            int64_t k = b * p->block, n = p->k - k < p->block ? p->k - k : p->block;
+            int32_t sum = 0;
+            float scale = simd()->quantize(q + k, p->x + row * p->k + k, n);
+            for (int64_t j = 0; j < n; j++)
+                sum += q[k + j];
+            p->x_scale[row * p->blocks + b] = scale;
+            p->x_sum[row * p->blocks + b] = scale * (float)sum;
+        }
+        memset(q + p->k, 0, (size_t)(p->q_row - p->k));
+    }
+}
+
+static void group_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    const nbits *p = arg;
+    const nbits_weights *w = p->packed;
+    int64_t each = w->narrow ? 2 : 4;
+    for (int64_t g = begin; g < end; g++) {
+        int64_t at = g * p->blocks * w->lanes * each, n = g * w->lanes;
+        packed_dot d = {.blocks = p->blocks,
+                        .block = p->block,
+                        .bits = (int32_t)p->bits,
+                        .narrow = w->narrow,
+                        .w = w->w + (uint64_t)g * w->group_bytes,
+                        .scale = (const char *)w->scale + at,
+                        .minimum = w->minima ? (const char *)w->minimum + at : NULL,
+                        .rows = p->m,
+                        .x = p->q,
+                        .x_row = p->q_row,
+                        .x_scale = p->x_scale,
+                        .x_sum = p->x_sum,
+                        .x_wide = p->x_wide,
+                        .columns = p->n - n < w->lanes ? p->n - n : w->lanes,
+                        .y = p->y + n,
+                        .y_row = p->n};
+        (p->x_wide != NULL ? simd()->packed_dot_f32 : simd()->packed_dot)(&d);
+        for (int64_t m = 0; p->bias != NULL && m < p->m; m++)
+            for (int64_t c = 0; c < d.columns; c++)
+                d.y[m * p->n + c] += p->bias[n + c];
+    }
+}
+
+/* x with rows filled up to whole blocks. */
+static void widen_rows(const nbits *p)
+{
+    for (int64_t m = 0; m < p->m; m++) {
+        memcpy(p->x_wide + m * p->q_row, p->x + m * p->k, (size_t)p->k * sizeof(float));
+        memset(p->x_wide + m * p->q_row + p->k, 0, (size_t)(p->q_row - p->k) * sizeof(float));
+    }
+}
+
+brink_status nbits_packed_run(const kernel_args *a, nbits *p)
+{
+    thread_pool *pool = a->context->pool;
+    bool exact = nbits_exact(a, p);
+    nbits_weights own = {.lanes = simd()->packed_lanes};
+    p->q_row = p->blocks * p->block;
+    uint64_t sums = whole_lines((uint64_t)(p->m * p->blocks) * sizeof(float));
+    uint64_t values = (uint64_t)(p->m * p->q_row), packed = 0;
+    if (p->packed == NULL) { /* weights that are computed: packed for this run */
+        survey(p, &own.minima, &own.narrow);
+        packed = set_parts(p, &own, NULL);
+    }
+    char *at = kernel_scratch(a, packed + (exact ? values * sizeof(float) : 2 * sums + values));
+    if (at == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    if (p->packed == NULL) {
+        set_parts(p, &own, at);
+        fill(pool, p, &own);
+        p->packed = &own;
+        at += whole_lines(packed);
+    }
+    if (exact) {
+        p->x_wide = (float *)(void *)at;
+        widen_rows(p);
+    } else {
+        p->x_scale = (float *)(void *)at;
+        p->x_sum = (float *)(void *)(at + sums);
+        p->q = (int8_t *)(at + 2 * sums);
+        thread_for(pool, p->m, grain_for(p->k), quantize_range, p);
+    }
+    int64_t lanes = p->packed->lanes;
+    thread_for(pool, p->packed->groups,
+               nbits_grain(p, lanes, exact ? 4 : 32, thread_pool_size(pool)) / lanes, group_range,
+               p);
+    return BRINK_OK;
+}

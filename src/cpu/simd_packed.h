@@ -1,0 +1,47 @@
+/* simd_packed.h — which rows and block sizes packed_rows and packed_rows_f32 are made for.
+
+   A file that includes this has defined them, PACKED (lanes) and PACKED_ROWS (a power of two: rows of
+   x at a time). What is left of the rows goes by halves. Blocks of 32 have their own copies: nearly
+   all models use them. */
+#define EACH_ROWS(function, nibbles, shift)                                                        \
+    do {                                                                                           \
+        int64_t from = 0;                                                                          \
+        for (; from + PACKED_ROWS <= d->rows; from += PACKED_ROWS)                                 \
+            function(d, from, PACKED_ROWS, nibbles, shift);                                        \
+        if (PACKED_ROWS > 4 && d->rows - from >= 4) {                                              \
+            function(d, from, 4, nibbles, shift);                                                  \
+            from += 4;                                                                             \
+        }                                                                                          \
+        if (d->rows - from >= 2) {                                                                 \
+            function(d, from, 2, nibbles, shift);                                                  \
+            from += 2;                                                                             \
+        }                                                                                          \
+        if (d->rows > from)                                                                        \
+            function(d, from, 1, nibbles, shift);                                                  \
+    } while (0)
+
+static void packed_dot_fast(const packed_dot *d)
+{
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (d->bits == 4 && shift == 5)
+        EACH_ROWS(packed_rows, true, 5);
+    else if (d->bits == 4)
+        EACH_ROWS(packed_rows, true, shift);
+    else if (shift == 5)
+        EACH_ROWS(packed_rows, false, 5);
+    else
+        EACH_ROWS(packed_rows, false, shift);
+}
+
+static void packed_dot_f32(const packed_dot *d)
+{
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (d->bits == 4)
+        EACH_ROWS(packed_rows_f32, true, shift);
+    else
+        EACH_ROWS(packed_rows_f32, false, shift);
+}
+#undef EACH_ROWS
+
+#define PACKED_ENTRIES                                                                             \
+    .packed_lanes = PACKED, .packed_dot = packed_dot_fast, .packed_dot_f32 = packed_dot_f32
