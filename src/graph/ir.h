@@ -135,13 +135,4 @@ uint32_t ir_add_value(ir_graph *g, const ir_value *v);
 /* Elements, false when not the same for all symbols. */
 bool ir_count(const ir_graph *g, const ir_value *v, uint64_t *count);
 
-/* ── Passes, each in its own file ── */
-
-/* Marks nodes dead whose outputs nobody needs. */
-brink_status pass_dead_code(ir_graph *g);
-
-/* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
-   as rows are independent. */
-brink_status pass_last_row(ir_graph *g, uint32_t output, expr row);
-
 #endif

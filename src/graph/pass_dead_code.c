@@ -4,7 +4,7 @@
    expressions. An input that only the shape rule reads (OP_SHAPE) is no use either.
 
    Invariant: nodes are in order, so one backward sweep finds every needed node. */
-#include "graph/ir.h"
+#include "graph/passes.h"
 
 static bool reads_input(const ir_graph *g, const ir_node *n, uint32_t i)
 {
@@ -19,8 +19,10 @@ brink_status pass_dead_code(ir_graph *g)
     arena work;
     arena_init(&work, g->context);
     bool *needed = ARENA_ARRAY(&work, bool, g->value_count);
-    if (needed == NULL)
+    if (needed == NULL) {
+        arena_free(&work);
         return BRINK_OUT_OF_MEMORY;
+    }
     for (uint32_t i = 0; i < g->output_count; i++)
         needed[g->outputs[i]] = true;
     for (uint32_t i = g->node_count; i-- > 0;) {

@@ -3,20 +3,9 @@
    Walks from the output up through operators whose rows are independent (OP_ROWS: a product with a
    constant matrix, a cast, an elementwise function) as long as they have no other reader, and takes
    the row there with a Slice: the vocabulary projection then sees one row instead of a chunk. */
-#include "graph/ir.h"
+#include "graph/passes.h"
 
 #include <string.h>
-
-static uint32_t reader_count(const ir_graph *g, uint32_t value)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < g->node_count; i++)
-        for (uint32_t k = 0; k < g->nodes[i].input_count; k++)
-            count += g->nodes[i].inputs[k] == value;
-    for (uint32_t i = 0; i < g->output_count; i++)
-        count += g->outputs[i] == value;
-    return count;
-}
 
 /* Whether the node keeps rows apart: its other inputs are constants without rows of their own. */
 static bool keeps_rows(const ir_graph *g, const ir_node *n)
@@ -40,23 +29,6 @@ static bool keeps_rows(const ir_graph *g, const ir_node *n)
     return x->rank == 3 && g->values[n->outputs[0]].rank == 3;
 }
 
-static uint32_t add_constant_int(ir_graph *g, const int64_t *values, uint32_t count)
-{
-    ir_value v = {.name = "row",
-                  .kind = IR_CONST,
-                  .type = BRINK_I64,
-                  .rank = 1,
-                  .alias = IR_NONE,
-                  .derived = true};
-    int64_t *data = ARENA_ARRAY(&g->memory, int64_t, count);
-    if (data == NULL)
-        return IR_NONE;
-    memcpy(data, values, count * sizeof *data);
-    v.dims[0] = expr_const(&g->exprs, count);
-    v.data = data;
-    return ir_add_value(g, &v);
-}
-
 /* [row] as a value that follows the expression. */
 static uint32_t add_symbolic(ir_graph *g, expr row)
 {
@@ -76,61 +48,41 @@ static uint32_t add_symbolic(ir_graph *g, expr row)
     return ir_add_value(g, &v);
 }
 
-brink_status pass_last_row(ir_graph *g, uint32_t output, expr row)
+brink_status pass_last_row(rewrite *w, uint32_t output, expr row)
 {
-    uint32_t value = g->outputs[output];
+    ir_graph *g = w->g;
+    uint32_t value = g->outputs[output], chain[16], depth = 0;
     if (g->values[value].kind != IR_TEMP || g->values[value].rank != 3)
         return BRINK_OK;
     expr one = expr_const(&g->exprs, 1);
-    uint32_t chain[16], depth = 0;
-    while (depth < 16) {
-        const ir_value *v = &g->values[value];
-        if (v->kind != IR_TEMP || v->producer == IR_NONE || reader_count(g, value) != 1)
+    for (; depth < 16; depth++) {
+        const ir_node *n = rewrite_producer(w, value);
+        if (n == NULL || w->readers[value] + w->output[value] != 1 || !keeps_rows(g, n))
             break;
-        const ir_node *n = &g->nodes[v->producer];
-        if (!keeps_rows(g, n))
-            break;
-        chain[depth++] = value;
+        chain[depth] = value;
         value = n->inputs[0];
     }
     if (depth == 0)
         return BRINK_OK; /* the caller takes the row from the whole output */
-    static const onnx_node slice_node = {
-        .name = "last_row", .type = "Slice", .domain = "", .opset = 13};
-    int64_t axis = 1;
-    ir_value sliced = g->values[value];
-    sliced.kind = IR_TEMP;
-    sliced.symbolic = NULL;
-    sliced.dims[1] = one;
-    uint32_t insert = g->values[chain[depth - 1]].producer;
-    sliced.producer = insert;
+    uint32_t first = g->values[chain[depth - 1]].producer;
+    expr dims[BRINK_MAX_RANK];
+    memcpy(dims, g->values[value].dims, sizeof dims);
+    dims[1] = one;
+    void *axis;
     uint32_t start = add_symbolic(g, row);
     uint32_t end = add_symbolic(g, expr_add(&g->exprs, row, one));
-    uint32_t axes = add_constant_int(g, &axis, 1);
-    uint32_t result = ir_add_value(g, &sliced);
-    ir_node n = {.source = &slice_node,
-                 .op = &op_table[OP_onnx_Slice_1],
-                 .input_count = 4,
-                 .output_count = 1};
-    n.inputs = ARENA_ARRAY(&g->memory, uint32_t, 4);
-    n.outputs = ARENA_ARRAY(&g->memory, uint32_t, 1);
-    ir_node *nodes = ARENA_ARRAY(&g->memory, ir_node, (uint64_t)g->node_count + 1);
-    if (start == IR_NONE || end == IR_NONE || axes == IR_NONE || result == IR_NONE || !n.inputs ||
-        !n.outputs || !nodes)
+    uint32_t axes = rewrite_constant(w, BRINK_I64, 1, &(int64_t){1}, &axis);
+    uint32_t result = rewrite_temp(w, value, 3, dims);
+    if (start == IR_NONE || end == IR_NONE || axes == IR_NONE || result == IR_NONE)
         return BRINK_OUT_OF_MEMORY;
-    memcpy(n.inputs, (uint32_t[]){value, start, end, axes}, 4 * sizeof *n.inputs);
-    n.outputs[0] = result;
-    memcpy(nodes, g->nodes, insert * sizeof *nodes);
-    nodes[insert] = n;
-    memcpy(nodes + insert + 1, g->nodes + insert, (g->node_count - insert) * sizeof *nodes);
-    g->nodes = nodes;
-    g->node_count++;
-    g->node_capacity = g->node_count;
-    nodes[insert + 1].inputs[0] = result;
-    for (uint32_t i = 0; i < g->value_count; i++)
-        if (i != result && g->values[i].kind == IR_TEMP && g->values[i].producer != IR_NONE &&
-            g->values[i].producer >= insert)
-            g->values[i].producer++;
+    *(int64_t *)axis = 1;
+    TRY(rewrite_insert(w, first,
+                       &(rewrite_node){.op = OP_onnx_Slice_1,
+                                       .inputs = (uint32_t[]){value, start, end, axes},
+                                       .input_count = 4,
+                                       .outputs = &result,
+                                       .output_count = 1}));
+    rewrite_set_input(w, first, 0, result);
     for (uint32_t i = 0; i < depth; i++)
         g->values[chain[i]].dims[1] = one;
     return BRINK_OK;

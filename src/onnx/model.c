@@ -645,6 +645,7 @@ brink_status onnx_expose_values(onnx_model *m)
                 outputs[g->output_count++] = v;
         }
     g->outputs = outputs;
+    m->all_values = true;
     return BRINK_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "plan/plan.h"
 
 #include "core/half.h"
+#include "graph/passes.h"
 #include "plan/layout.h"
 
 #include <string.h>
@@ -298,9 +299,9 @@ brink_status plan_build(plan *p, const plan_desc *desc)
     g->known = desc->known;
     g->segmented = desc->segmented;
     TRY(ir_resolve(g, desc->inputs));
-    if (desc->last_row_output != IR_NONE)
-        TRY(pass_last_row(g, desc->last_row_output, desc->last_row));
-    TRY(pass_dead_code(g));
+    TRY(passes_run(g, &(passes_desc){.plain = desc->plain || g->model->all_values,
+                                     .last_row_output = desc->last_row_output,
+                                     .last_row = desc->last_row}));
     arena_init(&b.work, g->context);
     uint32_t most = 1;
     for (uint32_t i = 0; i < g->node_count; i++) {

@@ -56,6 +56,7 @@ typedef struct plan_desc {
     uint32_t last_row_output; /* of this output only row `last_row` is wanted; IR_NONE: whole  */
     expr last_row;
     bool exact;
+    bool plain;            /* nodes stay as the model has them                                */
     bool no_data;          /* constants may be missing: for the memory plan only, it cannot run */
     bool segmented;        /* what cannot be planned yet is left for later: see machine.h     */
     const ir_known *known; /* what earlier segments computed; NULL: nothing                   */

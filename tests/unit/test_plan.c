@@ -1,5 +1,6 @@
 /* Passes before and after, and the memory layout's invariant, on real exported graphs. */
 #include "cpu/cpu.h"
+#include "graph/passes.h"
 #include "pipelines/model.h"
 #include "support.h"
 
@@ -56,7 +57,10 @@ static void only_the_last_row_reaches_the_vocabulary(void **state)
         uint32_t logits = p.ir.outputs[m->decoder.logits];
         assert_true(expr_known(&p.ir.exprs, p.ir.values[logits].dims[1], &rows));
         assert_int_equal(rows, 4);
-        support_ok(context, pass_last_row(&p.ir, m->decoder.logits, expr_const(&p.ir.exprs, 2)));
+        support_ok(context,
+                   passes_run(&p.ir, &(passes_desc){.plain = true,
+                                                    .last_row_output = m->decoder.logits,
+                                                    .last_row = expr_const(&p.ir.exprs, 2)}));
         assert_true(expr_known(&p.ir.exprs, p.ir.values[logits].dims[1], &rows));
         assert_int_equal(rows, 1);
         ir_free(&p.ir);

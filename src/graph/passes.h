@@ -1,0 +1,25 @@
+/* passes.h — the passes over a resolved graph, in the order in which they run.
+
+   Each is in a file of its own, sees only live nodes, and takes time in proportion to their number. */
+#ifndef GRAPH_PASSES_H
+#define GRAPH_PASSES_H
+
+#include "graph/rewrite.h"
+
+typedef struct passes_desc {
+    bool plain;               /* nodes stay as the model has them: every value can be looked at */
+    uint32_t last_row_output; /* of this output only row `last_row` is wanted; IR_NONE: whole  */
+    expr last_row;
+} passes_desc;
+
+/* Removes what nobody reads and rewrites the rest. */
+brink_status passes_run(ir_graph *g, const passes_desc *desc);
+
+/* Marks nodes dead whose outputs nobody needs. */
+brink_status pass_dead_code(ir_graph *g);
+
+/* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
+   as rows are independent. */
+brink_status pass_last_row(rewrite *w, uint32_t output, expr row);
+
+#endif
