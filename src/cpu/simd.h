@@ -78,6 +78,10 @@ typedef struct simd_table {
     float (*dot)(const float *x, const float *y, int64_t n);
     void (*axpy)(float *to, float p, const float *x, int64_t n); /* to += p * x */
 
+    /* to[r][c] = (q[r][c] − zero[c]) * scale[c] for rows of tile_columns bytes. */
+    void (*widen)(float *to, const uint8_t *q, bool is_signed, const float *zero,
+                  const float *scale, int64_t rows);
+
     /* One tile of a product: y[rows, columns] (+)= x[rows, k] · panel[k, tile_columns], with
        rows <= tile_rows and columns <= tile_columns; rows of x, panel and y lie x_row, panel_row
        and y_row floats apart, and the panel is readable up to tile_columns. */

@@ -50,6 +50,12 @@ static inline vi v_pairs(vi a, vi b, vi c)
     return c + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 }
 
+static inline vi v_bytes(const uint8_t *p, bool is_signed)
+{
+    __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return (vi)(is_signed ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
+}
+
 #include "cpu/simd_vector.h"
 
 static inline vf load_some(const float *p, int64_t left)

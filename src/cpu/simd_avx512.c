@@ -44,6 +44,12 @@ static inline vi v_pairs(vi a, vi b, vi c)
     return (vi)_mm512_dpwssd_epi32((__m512i)c, (__m512i)a, (__m512i)b);
 }
 
+static inline vi v_bytes(const uint8_t *p, bool is_signed)
+{
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (vi)(is_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b));
+}
+
 #include "cpu/simd_vector.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)

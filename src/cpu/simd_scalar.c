@@ -93,6 +93,15 @@ static void axpy_row(float *to, float p, const float *x, int64_t n)
 
 enum { TILE_ROWS = 4, TILE_COLUMNS = 8, CHUNK = 16 };
 
+static void widen(float *to, const uint8_t *q, bool is_signed, const float *zero,
+                  const float *scale, int64_t rows)
+{
+    for (int64_t i = 0; i < rows * TILE_COLUMNS; i++) {
+        float code = is_signed ? (float)(int8_t)q[i] : (float)q[i];
+        to[i] = (code - zero[i % TILE_COLUMNS]) * scale[i % TILE_COLUMNS];
+    }
+}
+
 static void tile(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
                  const float *panel, int64_t panel_row, float *y, int64_t y_row, bool add)
 {
@@ -215,6 +224,7 @@ const simd_table simd_scalar = {
     .dots = dots,
     .dot = dot_row,
     .axpy = axpy_row,
+    .widen = widen,
     .tile_rows = TILE_ROWS,
     .tile_columns = TILE_COLUMNS,
     .tile = tile,

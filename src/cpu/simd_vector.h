@@ -2,9 +2,9 @@
 
    A file that includes this has defined LANES, TILE_ROWS (at most 8), TILE_VECTORS, the types vf
    (LANES floats) and vi (LANES int32), and v_fma, v_max, v_min (NaN in the second argument stays),
-   v_sum, v_load_some (n lanes, the others from `rest`), v_store_part and v_pairs (to each
-   32-bit lane of c adds the two products of the 16-bit pairs of a and b). Everything else is the
-   compilers' vector arithmetic.
+   v_sum, v_load_some (n lanes, the others from `rest`), v_store_part, v_pairs (to each 32-bit lane of c
+   adds the two products of the 16-bit pairs of a and b) and v_bytes (LANES bytes as int32).
+   Everything else is the compilers' vector arithmetic.
 
    exp: 2^n * e^r with r within ln 2 / 2, a polynomial of degree 7 in r; tanh: odd polynomial below
    0.625, else by exp; erf: x P(x²) below 1, else 1 − exp(−x²) Q(1 / (x + 1.5)). The polynomials are
@@ -296,6 +296,19 @@ static void dots(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t 
 
 enum { TILE_COLUMNS = LANES * TILE_VECTORS };
 
+static void widen(float *to, const uint8_t *q, bool is_signed, const float *zero,
+                  const float *scale, int64_t rows)
+{
+    for (int v = 0; v < TILE_VECTORS; v++) {
+        vf z = v_load(zero + v * LANES), s = v_load(scale + v * LANES);
+        for (int64_t r = 0; r < rows; r++) {
+            int64_t at = r * TILE_COLUMNS + v * LANES;
+            vi code = v_bytes(q + at, is_signed);
+            v_store(to + at, (__builtin_convertvector(code, vf) - z) * s);
+        }
+    }
+}
+
 /* A tile of `rows` by TILE_COLUMNS in registers; `rows` is constant wherever this is inlined. */
 static inline __attribute__((always_inline)) void tile_block(int rows, int64_t k, const float *x,
                                                              int64_t x_row, const float *panel,
@@ -420,6 +433,6 @@ static void tile_pairs(int64_t rows, int64_t columns, int64_t pairs, const int16
     .exp = exp_row, .erf = erf_row, .tanh = tanh_row, .sigmoid = sigmoid_row, .silu = silu_row,    \
     .gelu = gelu_row, .gelu_tanh = gelu_tanh_row, .sum = sum_row, .squares = squares_row,          \
     .normalize = normalize_row, .softmax = softmax_row, .top = top_row,                            \
-    .exp_shift = exp_shift_row, .dots = dots, .dot = dot_row, .axpy = axpy_row,                    \
+    .exp_shift = exp_shift_row, .dots = dots, .dot = dot_row, .axpy = axpy_row, .widen = widen,    \
     .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .tile = tile, .pair_rows = TILE_ROWS,    \
     .pair_columns = TILE_COLUMNS, .tile_pairs = tile_pairs

@@ -51,6 +51,13 @@ static inline vi v_pairs(vi a, vi b, vi c)
     return c + (vi)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b);
 }
 
+static inline vi v_bytes(const uint8_t *p, bool is_signed)
+{
+    v128_t b = wasm_v128_load32_zero(p);
+    return (vi)(is_signed ? wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(b))
+                          : wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(b)));
+}
+
 #include "cpu/simd_vector.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)

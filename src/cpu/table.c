@@ -16,4 +16,5 @@ const kernel_table cpu_kernels = {{
                                   },
                                   .prepare = {
                                       [OP_ms_MatMulNBits_1] = cpu_prepare_matmul_nbits,
+                                      [OP_brink_MatMulWeights_1] = cpu_prepare_matmul_weights,
                                   }};

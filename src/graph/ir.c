@@ -21,6 +21,7 @@ enum {
     MAX_BOUND_BYTES = 1 << 20,
     MAX_BOUND_SEGMENT_BYTES = 4096, /* where the node could also wait for a later segment */
     MAX_FOLDED_BYTES = 1 << 20,
+    MAX_WIDENED_BYTES = 4096,
     MAX_LEARNED_BYTES = 4096, /* of a run's own values only shapes and indices are folded */
     MAX_BRANCH_DEPTH = 32
 };
@@ -516,6 +517,15 @@ static brink_status run_constant(rule_args *r, arena *work)
     return BRINK_OK;
 }
 
+/* Whether it makes f32 of a matrix of bytes, which pass_weights has a better use for. */
+static bool widens_weights(const rule_args *r, uint64_t in_bytes)
+{
+    const ir_value *x = r->in_count > 0 ? rule_in(r, 0) : NULL;
+    return (r->op->id == OP_onnx_Cast_1 || r->op->id == OP_onnx_DequantizeLinear_10) && x != NULL &&
+           (x->type == BRINK_I8 || x->type == BRINK_U8) && x->rank == 2 &&
+           in_bytes > MAX_WIDENED_BYTES;
+}
+
 /* Whether the node can and should be computed now. */
 static bool foldable(const rule_args *r)
 {
@@ -539,6 +549,8 @@ static bool foldable(const rule_args *r)
     if (r->op->flags & OP_VIEW)
         return true;
     if (is_learned(r) && (in_bytes > MAX_LEARNED_BYTES || out_bytes > MAX_LEARNED_BYTES))
+        return false;
+    if (widens_weights(r, in_bytes))
         return false;
     return g->kernels->kernels[r->op->id] != NULL &&
            (out_bytes <= MAX_FOLDED_BYTES || out_bytes <= in_bytes);

@@ -18,6 +18,9 @@ brink_status passes_run(ir_graph *g, const passes_desc *desc);
 /* Marks nodes dead whose outputs nobody needs. */
 brink_status pass_dead_code(ir_graph *g);
 
+/* 8-bit weights that the graph widens before use stay 8-bit. */
+brink_status pass_weights(rewrite *w);
+
 /* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
    as rows are independent. */
 brink_status pass_last_row(rewrite *w, uint32_t output, expr row);

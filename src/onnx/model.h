@@ -97,7 +97,7 @@ typedef struct onnx_model {
     uint32_t opset_count;
     brink_opset *opsets;
     struct packing *packing; /* of its owner, for the plans: graph/packing.h; NULL: none is kept */
-    bool all_values; /* onnx_expose_values has been called */
+    bool all_values;         /* onnx_expose_values has been called */
 } onnx_model;
 
 /* Reads the graph. `data` must outlive the model. External tensors have data == NULL. */

@@ -473,6 +473,25 @@ static void time_quantised(int64_t rows, bool nibbles, bool real)
            bytes / seconds * 1e-9, (double)N * K * (double)rows / seconds * 1e-9);
 }
 
+static void compare_widen(void)
+{
+    enum { ROWS = 9, WIDE = 64 };
+    uint8_t bytes[ROWS * WIDE];
+    float zero[WIDE], scale[WIDE], got[ROWS * WIDE], want[ROWS * WIDE];
+    int64_t width = table->tile_columns;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)random_bits();
+    fill(zero, WIDE, 128);
+    fill(scale, WIDE, 0.02f);
+    for (int sign = 0; sign < 2; sign++) {
+        table->widen(got, bytes, sign, zero, scale, ROWS);
+        for (int64_t i = 0; i < ROWS * width; i++)
+            want[i] =
+                ((float)(sign ? (int8_t)bytes[i] : bytes[i]) - zero[i % width]) * scale[i % width];
+        expect("widen", width, got, want, ROWS * width, 1e-6f);
+    }
+}
+
 static void compare_quantize(void)
 {
     int8_t got[300], want[300];
@@ -494,6 +513,7 @@ int main(int argc, char **argv)
         compare_rows();
         compare_sums();
         compare_tiles();
+        compare_widen();
         compare_quantize();
         if (table->packed_lanes != 0) {
             compare_all_packed();
