@@ -76,6 +76,27 @@ static void weigh(const attention *a, attention_state *s, int64_t r, int64_t beg
         s->sum[r] += simd()->exp_shift(seen, count, s->top[r]);
 }
 
+/* Scores of keys [begin, begin + n). With many rows keys are turned so that lanes are keys and no
+   sum crosses lanes. */
+static void score(const attention *a, int64_t begin, int64_t n)
+{
+    const simd_table *t = simd();
+    const float *k = a->k + begin * a->k_row;
+    if (a->rows < 4) {
+        t->dots(a->rows, n, a->d, a->q, a->q_row, k, a->k_row, a->scores, ATTENTION_KEYS);
+        return;
+    }
+    for (int64_t c = 0; c < n; c += t->tile_columns) {
+        int64_t columns = n - c < t->tile_columns ? n - c : t->tile_columns;
+        t->turn(a->turned, k + c * a->k_row, a->k_row, columns, a->d);
+        for (int64_t r = 0; r < a->rows; r += t->tile_rows) {
+            int64_t rows = a->rows - r < t->tile_rows ? a->rows - r : t->tile_rows;
+            t->tile(rows, columns, a->d, a->q + r * a->q_row, a->q_row, a->turned, t->tile_columns,
+                    a->scores + r * ATTENTION_KEYS + c, ATTENTION_KEYS, false);
+        }
+    }
+}
+
 void attention_keys(const attention *a, attention_state *s)
 {
     const simd_table *t = simd();
@@ -88,8 +109,7 @@ void attention_keys(const attention *a, attention_state *s)
     last = last > a->last ? a->last : last;
     for (int64_t begin = first; begin < last; begin += ATTENTION_KEYS) {
         int64_t n = last - begin < ATTENTION_KEYS ? last - begin : ATTENTION_KEYS;
-        t->dots(a->rows, n, a->d, a->q, a->q_row, a->k + begin * a->k_row, a->k_row, a->scores,
-                ATTENTION_KEYS);
+        score(a, begin, n);
         for (int64_t r = 0; r < a->rows; r++)
             weigh(a, s, r, begin, n, a->scores + r * ATTENTION_KEYS);
         for (int64_t r = 0; r < a->rows; r += t->tile_rows)

@@ -6,7 +6,7 @@
 
 #include "graph/kernel.h"
 
-enum { ATTENTION_ROWS = 16, ATTENTION_KEYS = 256 };
+enum { ATTENTION_ROWS = 32, ATTENTION_KEYS = 128 };
 
 /* One group of rows against the keys [first, last). */
 typedef struct attention {
@@ -21,7 +21,8 @@ typedef struct attention {
     const float *bias[2][ATTENTION_ROWS]; /* both added to the scores, by key; NULL: none */
     const uint8_t *mask[ATTENTION_ROWS];  /* 0: the row does not see this key; NULL: none */
     float softcap; /* 0: none; else scores become softcap * tanh(s / softcap) */
-    float *scores; /* [ATTENTION_ROWS, ATTENTION_KEYS] to work in */
+    float *scores; /* [ATTENTION_ROWS, ATTENTION_KEYS] to work in   */
+    float *turned; /* [d, tile_columns]: keys side by side, to work in */
 } attention;
 
 /* What a row has seen so far: the sum of exp(score − top), and of exp(score − top) * v. */

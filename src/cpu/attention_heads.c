@@ -1,6 +1,6 @@
 /* attention_heads.c — attention of all heads of a batch by units of key-value head and row tile.
 
-   Each unit of work takes one key-value head and up to 16 rows of the query heads that share it, so
+   Each unit of work takes one key-value head and up to 32 rows of the query heads that share it, so
    that keys and values are read once for all of them. Where that gives too few units for the threads
    (one new row), the keys are also cut in stretches whose states are merged at the end. Scores exist
    for one tile and one block of keys at a time, unless an output asks for all of them. */
@@ -94,7 +94,8 @@ static void attend_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
     int64_t shared = h->heads / h->kv_heads, all = shared * h->rows;
     float *scores = (float *)(void *)(h->memory + thread * h->each);
     float *queries = scores + ATTENTION_ROWS * ATTENTION_KEYS;
-    attention_state local = {.values = queries + ATTENTION_ROWS * h->d};
+    float *turned = queries + ATTENTION_ROWS * h->d;
+    attention_state local = {.values = turned + h->d * simd()->tile_columns};
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t stretch = unit % h->stretches, tile = unit / h->stretches % h->tiles;
         int64_t pair = unit / (h->stretches * h->tiles), b = pair / h->kv_heads;
@@ -111,7 +112,8 @@ static void attend_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
                        .first = 0,
                        .last = total,
                        .softcap = h->softcap,
-                       .scores = scores};
+                       .scores = scores,
+                       .turned = turned};
         if (h->stretches > 1) {
             int64_t each = (total + h->stretches - 1) / h->stretches;
             t.first = stretch * each < total ? stretch * each : total;
@@ -177,7 +179,7 @@ uint64_t attention_heads_scratch(const kernel_args *a, attention_heads *h)
     h->tiles = (h->heads / h->kv_heads * h->rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS;
     h->stretches = stretches_for(h, threads, h->keys);
     uint64_t values = (uint64_t)(ATTENTION_ROWS * h->dv) * sizeof(float);
-    uint64_t queries = (uint64_t)(ATTENTION_ROWS * h->d) * sizeof(float);
+    uint64_t queries = (uint64_t)((ATTENTION_ROWS + simd()->tile_columns) * h->d) * sizeof(float);
     h->each = attention_rounded(ATTENTION_ROWS * ATTENTION_KEYS * sizeof(float) + queries + values);
     h->partial_each = attention_rounded(sizeof(attention_state)) + attention_rounded(values);
     int64_t parts = h->stretches > 1 ? h->batch * h->kv_heads * h->tiles * h->stretches : 0;

@@ -75,6 +75,10 @@ typedef struct simd_table {
     void (*dots)(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t q_row,
                  const float *k, int64_t k_row, float *to, int64_t to_row);
 
+    /* to[i][j] = k[j][i] for `keys` rows of d floats, 0 < keys <= tile_columns; rows of `to` are
+       tile_columns long, those columns that no key has hold anything. */
+    void (*turn)(float *to, const float *k, int64_t k_row, int64_t keys, int64_t d);
+
     float (*dot)(const float *x, const float *y, int64_t n);
     void (*axpy)(float *to, float p, const float *x, int64_t n); /* to += p * x */
 

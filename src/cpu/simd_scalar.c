@@ -93,6 +93,13 @@ static void axpy_row(float *to, float p, const float *x, int64_t n)
 
 enum { TILE_ROWS = 4, TILE_COLUMNS = 8, CHUNK = 16 };
 
+static void turn(float *to, const float *k, int64_t k_row, int64_t keys, int64_t d)
+{
+    for (int64_t i = 0; i < d; i++)
+        for (int64_t j = 0; j < TILE_COLUMNS; j++)
+            to[i * TILE_COLUMNS + j] = k[(j < keys ? j : keys - 1) * k_row + i];
+}
+
 static void widen(float *to, const uint8_t *q, bool is_signed, const float *zero,
                   const float *scale, int64_t rows)
 {
@@ -224,6 +231,7 @@ const simd_table simd_scalar = {
     .dots = dots,
     .dot = dot_row,
     .axpy = axpy_row,
+    .turn = turn,
     .widen = widen,
     .tile_rows = TILE_ROWS,
     .tile_columns = TILE_COLUMNS,

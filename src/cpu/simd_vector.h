@@ -296,6 +296,42 @@ static void dots(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t 
 
 enum { TILE_COLUMNS = LANES * TILE_VECTORS };
 
+/* Lanes of two vectors taken by turns, from their lower or upper halves. */
+#if LANES == 16
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#endif
+
+/* A square of vectors is turned by log2(LANES) perfect shuffles (Stone, 1971). */
+static void turn(float *to, const float *k, int64_t k_row, int64_t keys, int64_t d)
+{
+    for (int64_t first = 0; first < keys; first += LANES)
+        for (int64_t i = 0; i < d; i += LANES) {
+            vf a[LANES], b[LANES];
+            int64_t count = d - i < LANES ? d - i : LANES;
+            for (int r = 0; r < LANES; r++) {
+                const float *row = k + (first + r < keys ? first + r : keys - 1) * k_row + i;
+                a[r] = count == LANES ? v_load(row) : v_load_part(row, count, 0);
+            }
+            for (int stage = 1; stage < LANES; stage *= 2) {
+                for (int r = 0; r < LANES / 2; r++) {
+                    b[2 * r] = __builtin_shufflevector(a[r], a[r + LANES / 2], LOWER);
+                    b[2 * r + 1] = __builtin_shufflevector(a[r], a[r + LANES / 2], UPPER);
+                }
+                for (int r = 0; r < LANES; r++)
+                    a[r] = b[r];
+            }
+            for (int r = 0; r < LANES && r < count; r++)
+                v_store(to + (i + r) * TILE_COLUMNS + first, a[r]);
+        }
+}
+
 static void widen(float *to, const uint8_t *q, bool is_signed, const float *zero,
                   const float *scale, int64_t rows)
 {
@@ -433,6 +469,6 @@ static void tile_pairs(int64_t rows, int64_t columns, int64_t pairs, const int16
     .exp = exp_row, .erf = erf_row, .tanh = tanh_row, .sigmoid = sigmoid_row, .silu = silu_row,    \
     .gelu = gelu_row, .gelu_tanh = gelu_tanh_row, .sum = sum_row, .squares = squares_row,          \
     .normalize = normalize_row, .softmax = softmax_row, .top = top_row,                            \
-    .exp_shift = exp_shift_row, .dots = dots, .dot = dot_row, .axpy = axpy_row, .widen = widen,    \
-    .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .tile = tile, .pair_rows = TILE_ROWS,    \
-    .pair_columns = TILE_COLUMNS, .tile_pairs = tile_pairs
+    .exp_shift = exp_shift_row, .dots = dots, .dot = dot_row, .axpy = axpy_row, .turn = turn,      \
+    .widen = widen, .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .tile = tile,            \
+    .pair_rows = TILE_ROWS, .pair_columns = TILE_COLUMNS, .tile_pairs = tile_pairs

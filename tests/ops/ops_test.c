@@ -492,6 +492,23 @@ static void compare_widen(void)
     }
 }
 
+static void compare_turn(void)
+{
+    enum { WIDE = 64, DEEP = 70 };
+    static float got[DEEP * WIDE];
+    int64_t width = table->tile_columns;
+    for (int64_t keys = 1; keys <= width; keys++)
+        for (int64_t d = 1; d < DEEP; d += d < 20 ? 1 : 9) {
+            float *k = malloc((size_t)(keys * d) * sizeof *k); /* no reading past the last row */
+            fill(k, keys * d, 1);
+            table->turn(got, k, d, keys, d);
+            for (int64_t i = 0; i < d; i++)
+                for (int64_t j = 0; j < keys; j++)
+                    expect("turn", d, &got[i * width + j], &k[j * d + i], 1, 0);
+            free(k);
+        }
+}
+
 static void compare_quantize(void)
 {
     int8_t got[300], want[300];
@@ -514,6 +531,7 @@ int main(int argc, char **argv)
         compare_sums();
         compare_tiles();
         compare_widen();
+        compare_turn();
         compare_quantize();
         if (table->packed_lanes != 0) {
             compare_all_packed();
