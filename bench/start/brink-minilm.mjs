@@ -1,0 +1,14 @@
+import { Brink } from "/sdk/index.js";
+const marks = (window.marks = { script: performance.now() });
+const engine = await Brink.create({ wasmBase: "/wasm/" });
+marks.engine = performance.now();
+const model = await engine.load("/models/minilm/");
+marks.model = performance.now();
+const ids = await model.tokenize("The cat sits on the mat and looks out of the window.");
+const shape = [1, ids.length];
+const whole = (value) => ({ type: "int64", shape, data: BigInt64Array.from(ids, value) });
+const { last_hidden_state: hidden } = await model.run({ input_ids: whole((id) => BigInt(id)), attention_mask: whole(() => 1n), token_type_ids: whole(() => 0n) });
+const vector = new Float32Array(384);
+hidden.data.forEach((x, i) => (vector[i % 384] += x / ids.length));
+marks.result = performance.now();
+window.result = { ...marks, promptTokens: ids.length, threads: engine.info.threads, vector: [...vector] };

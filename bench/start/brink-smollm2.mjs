@@ -1,0 +1,12 @@
+import { Brink } from "/sdk/index.js";
+const marks = (window.marks = { script: performance.now() });
+const engine = await Brink.create({ wasmBase: "/wasm/" });
+marks.engine = performance.now();
+const model = await engine.load("/models/smollm2/");
+marks.model = performance.now();
+const messages = [{ role: "user", content: "What is the capital of France?" }];
+const generation = model.generate({ messages, maxTokens: 1 });
+const text = await generation.text();
+marks.result = performance.now();
+const { promptTokens, prefillMs } = await generation.stats;
+window.result = { ...marks, text, promptTokens, prefill_ms: prefillMs, threads: engine.info.threads };

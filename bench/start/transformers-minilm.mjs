@@ -1,0 +1,12 @@
+import { env, pipeline } from "/transformers/transformers.min.js";
+const marks = (window.marks = { script: performance.now() });
+env.allowRemoteModels = false;
+env.allowLocalModels = true;
+env.localModelPath = "/models/";
+env.backends.onnx.wasm.wasmPaths = "/transformers-ort/";
+env.backends.onnx.wasm.numThreads = navigator.hardwareConcurrency;
+const extract = await pipeline("feature-extraction", "minilm", { dtype: "q8", device: "wasm" });
+marks.model = performance.now();
+const { data } = await extract("The cat sits on the mat and looks out of the window.", { pooling: "mean", normalize: false });
+marks.result = performance.now();
+window.result = { ...marks, threads: env.backends.onnx.wasm.numThreads, vector: [...data] };
