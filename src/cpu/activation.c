@@ -6,6 +6,7 @@
 #include "cpu/simd.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <strings.h>
 
 bool activation_find(const char *name, activation *out)
@@ -13,22 +14,23 @@ bool activation_find(const char *name, activation *out)
     static const struct {
         const char *name;
         activation f;
-    } known[] = {{"", {ACTIVATION_NONE, 0, 0}},
-                 {"none", {ACTIVATION_NONE, 0, 0}},
-                 {"Sigmoid", {ACTIVATION_SIGMOID, 0, 0}},
-                 {"Tanh", {ACTIVATION_TANH, 0, 0}},
-                 {"Relu", {ACTIVATION_RELU, 0, 0}},
-                 {"Affine", {ACTIVATION_AFFINE, 1, 0}},
-                 {"LeakyRelu", {ACTIVATION_LEAKY_RELU, 0.01f, 0}},
-                 {"Elu", {ACTIVATION_ELU, 1, 0}},
-                 {"HardSigmoid", {ACTIVATION_HARD_SIGMOID, 0.2f, 0.5f}},
-                 {"ThresholdedRelu", {ACTIVATION_THRESHOLDED_RELU, 1, 0}},
-                 {"ScaledTanh", {ACTIVATION_SCALED_TANH, 1, 1}},
-                 {"Softsign", {ACTIVATION_SOFTSIGN, 0, 0}},
-                 {"Softplus", {ACTIVATION_SOFTPLUS, 0, 0}},
-                 {"Clip", {ACTIVATION_CLIP, -INFINITY, INFINITY}},
-                 {"silu", {ACTIVATION_SILU, 0, 0}},
-                 {"swish", {ACTIVATION_SILU, 0, 0}}};
+    } known[] = {{"", {.kind = ACTIVATION_NONE}},
+                 {"none", {.kind = ACTIVATION_NONE}},
+                 {"Sigmoid", {.kind = ACTIVATION_SIGMOID}},
+                 {"Tanh", {.kind = ACTIVATION_TANH}},
+                 {"Relu", {.kind = ACTIVATION_RELU}},
+                 {"Affine", {.kind = ACTIVATION_AFFINE, .alpha = 1}},
+                 {"LeakyRelu", {.kind = ACTIVATION_LEAKY_RELU, .alpha = 0.01f}},
+                 {"Elu", {.kind = ACTIVATION_ELU, .alpha = 1}},
+                 {"HardSigmoid", {.kind = ACTIVATION_HARD_SIGMOID, .alpha = 0.2f, .beta = 0.5f}},
+                 {"ThresholdedRelu", {.kind = ACTIVATION_THRESHOLDED_RELU, .alpha = 1}},
+                 {"ScaledTanh", {.kind = ACTIVATION_SCALED_TANH, .alpha = 1, .beta = 1}},
+                 {"Softsign", {.kind = ACTIVATION_SOFTSIGN}},
+                 {"Softplus", {.kind = ACTIVATION_SOFTPLUS}},
+                 {"Clip", {.kind = ACTIVATION_CLIP, .alpha = -INFINITY, .beta = INFINITY}},
+                 {"silu", {.kind = ACTIVATION_SILU}},
+                 {"swish", {.kind = ACTIVATION_SILU}},
+                 {"HardSwish", {.kind = ACTIVATION_HARD_SWISH, .alpha = 1.0f / 6, .beta = 0.5f}}};
     for (uint32_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcasecmp(name, known[i].name) == 0) {
             *out = known[i].f;
@@ -37,7 +39,7 @@ bool activation_find(const char *name, activation *out)
     return false;
 }
 
-float activate(const activation *f, float x)
+static float plain(const activation *f, float x)
 {
     switch (f->kind) {
     case ACTIVATION_SIGMOID:
@@ -45,7 +47,7 @@ float activate(const activation *f, float x)
     case ACTIVATION_TANH:
         return tanhf(x);
     case ACTIVATION_RELU:
-        return x > 0 ? x : 0;
+        return x < 0 ? 0 : x;
     case ACTIVATION_AFFINE:
         return f->alpha * x + f->beta;
     case ACTIVATION_LEAKY_RELU:
@@ -66,22 +68,26 @@ float activate(const activation *f, float x)
         return fminf(f->beta, fmaxf(f->alpha, x));
     case ACTIVATION_SILU:
         return x / (1 + expf(-x));
+    case ACTIVATION_HARD_SWISH:
+        return x * fmaxf(0, fminf(1, f->alpha * x + f->beta));
     default:
         return x;
     }
 }
 
+float activate(const activation *f, float x)
+{
+    x = plain(f, x);
+    return f->scaled ? f->gain * x + f->shift : x;
+}
+
 void activate_row(const activation *f, float *x, int64_t n)
 {
-    if (f->kind == ACTIVATION_NONE)
+    if (!activation_slow(f)) {
+        if (f->kind != ACTIVATION_NONE || f->scaled)
+            simd()->finish(1, n, x, n, x, n, NULL, 0, NULL, f);
         return;
-    if (f->kind == ACTIVATION_SIGMOID)
-        simd()->sigmoid(x, x, n);
-    else if (f->kind == ACTIVATION_TANH)
-        simd()->tanh(x, x, n);
-    else if (f->kind == ACTIVATION_SILU)
-        simd()->silu(x, x, n);
-    else
-        for (int64_t i = 0; i < n; i++)
-            x[i] = activate(f, x[i]);
+    }
+    for (int64_t i = 0; i < n; i++)
+        x[i] = activate(f, x[i]);
 }

@@ -19,12 +19,15 @@ typedef enum activation_kind {
     ACTIVATION_SOFTSIGN,
     ACTIVATION_SOFTPLUS,
     ACTIVATION_CLIP,
-    ACTIVATION_SILU
+    ACTIVATION_SILU,
+    ACTIVATION_HARD_SWISH
 } activation_kind;
 
 typedef struct activation {
     activation_kind kind;
     float alpha, beta;
+    bool scaled; /* gain * f(x) + shift instead of f(x) */
+    float gain, shift;
 } activation;
 
 /* By its ONNX name in any case, "" for none, with its standard parameters; false if unknown. */
@@ -34,5 +37,11 @@ float activate(const activation *f, float x);
 
 /* In place. */
 void activate_row(const activation *f, float *x, int64_t n);
+
+/* Those without a vector form: activate() computes them. */
+static inline bool activation_slow(const activation *f)
+{
+    return f->kind == ACTIVATION_ELU || f->kind == ACTIVATION_SOFTPLUS;
+}
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
-#include "cpu/product.h"
+#include "cpu/slide.h"
 
 typedef struct conv {
     conv_sizes s;
@@ -34,30 +34,6 @@ brink_status conv_read(const kernel_args *a, const tensor *x, const tensor *w, c
     s->channels = w->dims[1];
     s->outputs = w->dims[0] / groups;
     return window_read(a, x, w->dims + 2, out, &s->window);
-}
-
-/* One group's image. */
-typedef struct image_panel {
-    const window *window;
-    const float *x;
-} image_panel;
-
-static void conv_panel(const void *source, int64_t n, int64_t columns, int64_t k, int64_t count,
-                       int64_t width, float *panel)
-{
-    const image_panel *p = source;
-    const window *w = p->window;
-    int64_t at[WINDOW_RANK], tap[WINDOW_RANK];
-    const float *x = p->x + k / w->kernel_size * w->image_size;
-    window_coordinates(w->rank, w->result, n, at);
-    window_coordinates(w->rank, w->kernel, k % w->kernel_size, tap);
-    for (int64_t r = 0; r < count; r++, panel += width) {
-        window_tap_float(w, x, tap, at, columns, 0, panel);
-        for (int64_t c = columns; c < width; c++)
-            panel[c] = 0;
-        if (!window_next(w->rank, w->kernel, tap))
-            x += w->image_size;
-    }
 }
 
 /* Units are output channels of all batches, each the sum over its group's channels and taps. */
@@ -96,51 +72,6 @@ static void conv_panel(const void *source, int64_t n, int64_t columns, int64_t k
 DIRECT(float)
 DIRECT(double)
 
-/* A kernel of one tap that visits every image element once is a plain matrix product. */
-static bool pointwise(const window *w)
-{
-    for (uint32_t d = 0; d < w->rank; d++)
-        if (w->kernel[d] != 1 || w->stride[d] != 1 || w->before[d] != 0 ||
-            w->result[d] != w->image[d])
-            return false;
-    return true;
-}
-
-static brink_status conv_product(const kernel_args *a, const conv *c)
-{
-    const conv_sizes *s = &c->s;
-    const window *w = &s->window;
-    image_panel image = {.window = w};
-    product p = {.m = s->outputs,
-                 .n = w->result_size,
-                 .k = s->channels * w->kernel_size,
-                 .x_row = s->channels * w->kernel_size,
-                 .y_row = w->result_size,
-                 .add = c->bias != NULL,
-                 .panel = conv_panel,
-                 .source = &image};
-    if (pointwise(w)) {
-        p.panel = NULL;
-        p.w_type = BRINK_F32;
-        p.w_row = w->image_size;
-    }
-    void *memory = kernel_scratch(a, product_scratch(a, &p));
-    if (memory == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    for (int64_t b = 0; b < s->batches; b++)
-        for (int64_t g = 0; g < s->groups; g++) {
-            image.x = (const float *)c->x + (b * s->groups + g) * s->channels * w->image_size;
-            p.w = image.x;
-            p.x = (const float *)c->w + g * s->outputs * p.k;
-            p.y = (float *)c->y + (b * s->groups + g) * s->outputs * w->result_size;
-            for (int64_t o = 0; c->bias != NULL && o < s->outputs; o++)
-                for (int64_t i = 0; i < w->result_size; i++)
-                    p.y[o * w->result_size + i] = ((const float *)c->bias)[g * s->outputs + o];
-            product_compute(a, &p, memory);
-        }
-    return BRINK_OK;
-}
-
 brink_status cpu_conv(const kernel_args *a)
 {
     const tensor *x = a->in[0], *w = a->in[1], *bias = kernel_in(a, 2);
@@ -153,8 +84,21 @@ brink_status cpu_conv(const kernel_args *a)
     if (tensor_count(out) == 0)
         return BRINK_OK;
     const conv_sizes *s = &c.s;
-    if (x->type == BRINK_F32 && (s->channels > 1 || s->outputs > 2))
-        return conv_product(a, &c);
+    if (x->type == BRINK_F32 && tensor_count(x) > 0) {
+        slide f32 = {.window = s->window,
+                     .batches = s->batches,
+                     .groups = s->groups,
+                     .channels = s->channels,
+                     .outputs = s->outputs,
+                     .x = c.x,
+                     .weight = c.w,
+                     .bias = c.bias,
+                     .y = c.y};
+        bool done = false;
+        TRY(slide_run(a, &f32, &done));
+        if (done)
+            return BRINK_OK;
+    }
     thread_for(a->context->pool, s->batches * s->groups * s->outputs,
                grain_for(s->window.result_size * s->window.kernel_size * s->channels / 2),
                x->type == BRINK_F32 ? direct_float : direct_double, &c);

@@ -6,6 +6,8 @@
 #ifndef CPU_SIMD_H
 #define CPU_SIMD_H
 
+#include "cpu/activation.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -120,6 +122,21 @@ typedef struct simd_table {
     int32_t packed_lanes;
     void (*packed_dot)(const packed_dot *d);
     void (*packed_dot_f32)(const packed_dot *d);
+
+    /* For convolutions (cpu/slide.c). gather: panel[i, tile_columns] = from[offset[i] + c] for
+       c < columns, zero beyond. taps: to[i] = Σ over t of w[t] * from[offset[t] + i]. */
+    void (*gather)(float *panel, const float *from, const int64_t *offset, int64_t count,
+                   int64_t columns);
+    void (*taps)(float *to, const float *from, const int64_t *offset, const float *w, int64_t count,
+                 int64_t n);
+    void (*even)(float *to, const float *x, int64_t n); /* to[i] = x[2 * i] */
+
+    /* to[r][i] = f(x[r][i] + bias[r * bias_step] + more[r][i]), rows of x lie x_row apart, those of
+       to and more to_row; bias and more may be NULL, to may be x. f is any but those of
+       activation_slow. */
+    void (*finish)(int64_t rows, int64_t n, const float *x, int64_t x_row, float *to,
+                   int64_t to_row, const float *bias, int64_t bias_step, const float *more,
+                   const activation *f);
 } simd_table;
 
 const simd_table *simd(void);

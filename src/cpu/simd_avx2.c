@@ -56,7 +56,15 @@ static inline vi v_bytes(const uint8_t *p, bool is_signed)
     return (vi)(is_signed ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
 }
 
+/* Elements 0, 2, 4 … of a and then of b. */
+static inline vf v_even(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+}
+
 #include "cpu/simd_vector.h"
+
+#include "cpu/simd_image.h"
 
 static inline vf load_some(const float *p, int64_t left)
 {
@@ -218,6 +226,7 @@ static inline __attribute__((always_inline)) void packed_rows_f32(const packed_d
 const simd_table simd_avx2 = {
     .name = "avx2",
     VECTOR_ENTRIES,
+    IMAGE_ENTRIES,
     .quantize = quantize_row,
     PACKED_ENTRIES,
 };

@@ -50,7 +50,15 @@ static inline vi v_bytes(const uint8_t *p, bool is_signed)
     return (vi)(is_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b));
 }
 
+/* Elements 0, 2, 4 … of a and then of b. */
+static inline vf v_even(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+
 #include "cpu/simd_vector.h"
+
+#include "cpu/simd_image.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)
 {
@@ -179,6 +187,7 @@ static inline __attribute__((always_inline)) void packed_rows_f32(const packed_d
 const simd_table simd_avx512 = {
     .name = "avx512",
     VECTOR_ENTRIES,
+    IMAGE_ENTRIES,
     .quantize = quantize_row,
     PACKED_ENTRIES,
 };

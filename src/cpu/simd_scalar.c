@@ -213,6 +213,42 @@ static float dot_q8_f32(const uint8_t *w, const float *scale, const float *zero,
     return (float)total;
 }
 
+static void gather_rows(float *panel, const float *from, const int64_t *offset, int64_t count,
+                        int64_t columns)
+{
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t c = 0; c < TILE_COLUMNS; c++)
+            panel[i * TILE_COLUMNS + c] = c < columns ? from[offset[i] + c] : 0;
+}
+
+static void taps_row(float *to, const float *from, const int64_t *offset, const float *w,
+                     int64_t count, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int64_t t = 0; t < count; t++)
+            sum += (double)w[t] * from[offset[t] + i];
+        to[i] = (float)sum;
+    }
+}
+
+static void even_row(float *to, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = x[2 * i];
+}
+
+static void finish_rows(int64_t rows, int64_t n, const float *x, int64_t x_row, float *to,
+                        int64_t to_row, const float *bias, int64_t bias_step, const float *more,
+                        const activation *f)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < n; i++)
+            to[r * to_row + i] =
+                activate(f, x[r * x_row + i] + (bias != NULL ? bias[r * bias_step] : 0) +
+                                (more != NULL ? more[r * to_row + i] : 0));
+}
+
 const simd_table simd_scalar = {
     .name = "scalar",
     .exp = exp_row,
@@ -247,4 +283,8 @@ const simd_table simd_scalar = {
     .dot_q8 = dot_q8,
     .dot_q4_f32 = dot_q4_f32,
     .dot_q8_f32 = dot_q8_f32,
+    .gather = gather_rows,
+    .taps = taps_row,
+    .even = even_row,
+    .finish = finish_rows,
 };

@@ -58,7 +58,15 @@ static inline vi v_bytes(const uint8_t *p, bool is_signed)
                           : wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(b)));
 }
 
+/* Elements 0, 2, 4 … of a and then of b. */
+static inline vf v_even(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+}
+
 #include "cpu/simd_vector.h"
+
+#include "cpu/simd_image.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)
 {
@@ -283,6 +291,7 @@ static float dot_q8_f32(const uint8_t *w, const float *scale, const float *zero,
 const simd_table simd_wasm = {
     .name = "wasm simd128",
     VECTOR_ENTRIES,
+    IMAGE_ENTRIES,
     .quantize = quantize_row,
     .quant_rows = ROWS,
     .q4_chunk = CHUNK,

@@ -87,6 +87,11 @@ def convolutions():
             ((1, 3, 7, 6), (3, 5, 3, 3), dict(strides=[2, 2], auto_pad="VALID")),
             ((1, 16, 600), (16, 8, 16), dict(strides=[8], pads=[4, 4])),
             ((1, 2, 3, 4, 5), (2, 3, 2, 3, 2), dict(strides=[2, 1, 2])),
+            ((1, 24, 40, 50), (24, 7, 2, 2), dict(strides=[2, 2])),
+            ((2, 24, 60, 61), (24, 1, 4, 4), dict(strides=[2, 2], pads=[1, 1, 1, 1])),
+            ((1, 30, 30, 30), (30, 20, 5, 3), dict(strides=[3, 2], pads=[2, 1, 0, 1], dilations=[2, 1])),
+            ((1, 3, 9, 8), (3, 4, 2, 2), dict(strides=[3, 4])),
+            ((1, 4, 9, 8), (4, 4, 3, 3), dict(group=2, dilations=[2, 2], strides=[4, 2])),
             ((0, 3, 7, 6), (3, 5, 3, 3), {})]:
         case("ConvTranspose", [f32(*shape), f32(*w)], atol=1e-4, rtol=1e-4, **attrs)
         bias = f32(w[1] * attrs.get("group", 1))

@@ -522,6 +522,44 @@ static void compare_quantize(void)
     }
 }
 
+/* Panels, taps and what follows a sum, over part and whole vectors. */
+static void compare_images(void)
+{
+    static float panel[16 * 64];
+    int64_t width = table->tile_columns, offset[16];
+    activation f = {.alpha = 0.3f, .beta = 0.4f, .gain = 1.5f, .shift = -0.2f};
+    fill(x, MOST, 2);
+    fill(y, MOST, 2);
+    for (int64_t i = 0; i < 16; i++)
+        offset[i] = random_bits() % 200;
+    for (int64_t columns = 1; columns <= width; columns++) {
+        memset(panel, -1, sizeof panel);
+        table->gather(panel, x, offset, 16, columns);
+        for (int64_t i = 0; i < 16; i++) {
+            memset(a, 0, sizeof a);
+            memcpy(a, x + offset[i], (size_t)columns * sizeof *a);
+            expect("gather", columns, panel + i * width, a, width, 0);
+        }
+    }
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        int64_t n = lengths[i], half = n / 2, row = n / 3;
+        table->taps(b, x, offset, y, 15, n);
+        scalar->taps(a, x, offset, y, 15, n);
+        expect("taps", n, b, a, n, 1e-5f);
+        table->even(b, x, half);
+        scalar->even(a, x, half);
+        expect("even", half, b, a, half, 0);
+        for (f.kind = ACTIVATION_NONE; f.kind <= ACTIVATION_HARD_SWISH; f.kind++) {
+            f.scaled = !f.scaled;
+            if (activation_slow(&f))
+                continue;
+            table->finish(3, row, x, row, b, row, y, 1, f.scaled ? z : NULL, &f);
+            scalar->finish(3, row, x, row, a, row, y, 1, f.scaled ? z : NULL, &f);
+            expect("finish", row, b, a, 3 * row, 1e-6f);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     timing = argc > 1 && strcmp(argv[1], "--time") == 0;
@@ -533,6 +571,7 @@ int main(int argc, char **argv)
         compare_widen();
         compare_turn();
         compare_quantize();
+        compare_images();
         if (table->packed_lanes != 0) {
             compare_all_packed();
             for (int64_t rows = 1; timing && rows <= 8; rows += 7)
