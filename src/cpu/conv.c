@@ -1,9 +1,7 @@
 /* conv.c — Conv in one to six spatial dimensions, with groups, strides, dilations and padding.
 
-   Source: ONNX Conv; the product form after Chellapilla et al. (2006), without their buffer: panels
-   of the unrolled image are made as the product (cpu/product.h) asks for them. One channel a group
-   (depthwise) is computed directly, and so is double precision. Bound by compute; depthwise by
-   memory. */
+   Source: ONNX Conv. In f32 cpu/slide.h computes it. Double precision, and sizes that cpu/slide.h
+   refuses, are sums over taps of each output channel. */
 #include "cpu/conv.h"
 
 #include "cpu/cpu.h"
@@ -72,19 +70,38 @@ brink_status conv_read(const kernel_args *a, const tensor *x, const tensor *w, c
 DIRECT(float)
 DIRECT(double)
 
-brink_status cpu_conv(const kernel_args *a)
+brink_status conv_activation(const kernel_args *a, activation *f)
+{
+    const char *name = onnx_string(a->node, ATTR_activation, "");
+    const onnx_attr *params = onnx_find(a->node, ATTR_activation_params);
+    if (!activation_find(name, f))
+        return kernel_fail(a, BRINK_UNSUPPORTED, "activation %s", name);
+    if (params == NULL || params->kind != ATTR_KIND_FLOATS)
+        return BRINK_OK;
+    f->alpha = params->count > 0 ? params->floats[0] : f->alpha;
+    f->beta = params->count > 1 ? params->floats[1] : f->beta;
+    f->scaled = params->count == 4;
+    f->gain = f->scaled ? params->floats[2] : 1;
+    f->shift = f->scaled ? params->floats[3] : 0;
+    return BRINK_OK;
+}
+
+brink_status conv_compute(const kernel_args *a, const tensor *more, const activation *f,
+                          bool *finished)
 {
     const tensor *x = a->in[0], *w = a->in[1], *bias = kernel_in(a, 2);
     tensor *out = a->out[0];
     conv c = {.x = x->data, .w = w->data, .bias = bias != NULL ? bias->data : NULL, .y = out->data};
+    *finished = false;
     if ((x->type != BRINK_F32 && x->type != BRINK_F64) || w->type != x->type ||
         (bias != NULL && bias->type != x->type))
         return kernel_bad_type(a, w->type == x->type ? x->type : w->type);
     TRY(conv_read(a, x, w, bias, out, &c.s));
+    const conv_sizes *s = &c.s;
     if (tensor_count(out) == 0)
         return BRINK_OK;
-    const conv_sizes *s = &c.s;
     if (x->type == BRINK_F32 && tensor_count(x) > 0) {
+        bool inside = !activation_slow(f) && (more == NULL || more->type == BRINK_F32);
         slide f32 = {.window = s->window,
                      .batches = s->batches,
                      .groups = s->groups,
@@ -93,9 +110,13 @@ brink_status cpu_conv(const kernel_args *a)
                      .x = c.x,
                      .weight = c.w,
                      .bias = c.bias,
+                     .more = inside && more != NULL ? more->data : NULL,
                      .y = c.y};
+        if (inside)
+            f32.f = *f;
         bool done = false;
         TRY(slide_run(a, &f32, &done));
+        *finished = done && inside;
         if (done)
             return BRINK_OK;
     }
@@ -103,4 +124,11 @@ brink_status cpu_conv(const kernel_args *a)
                grain_for(s->window.result_size * s->window.kernel_size * s->channels / 2),
                x->type == BRINK_F32 ? direct_float : direct_double, &c);
     return BRINK_OK;
+}
+
+brink_status cpu_conv(const kernel_args *a)
+{
+    activation none = {0};
+    bool finished;
+    return conv_compute(a, NULL, &none, &finished);
 }

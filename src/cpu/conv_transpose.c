@@ -3,6 +3,7 @@
    Source: ONNX ConvTranspose. In f32 cpu/slide.h computes it. Double precision, and sizes that
    cpu/slide.h refuses, add each input position's taps where they belong, output channels over
    threads. */
+#include "cpu/conv.h"
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
 #include "cpu/slide.h"
@@ -85,6 +86,8 @@ brink_status cpu_conv_transpose(const kernel_args *a)
                          .bias = bias != NULL ? bias->data : NULL};
     TRY(window_read_transposed(a, x, w->dims + 2, out, &job.w));
     bool single = x->type == BRINK_F32;
+    activation f;
+    TRY(conv_activation(a, &f));
     int64_t taps = job.w.kernel_size, size = element_bytes(x->type);
     if (single && tensor_count(out) > 0 && tensor_count(x) > 0) {
         slide f32 = {.window = job.w,
@@ -96,7 +99,8 @@ brink_status cpu_conv_transpose(const kernel_args *a)
                      .x = x->data,
                      .weight = w->data,
                      .bias = job.bias,
-                     .y = out->data};
+                     .y = out->data,
+                     .f = f};
         bool done = false;
         TRY(slide_run(a, &f32, &done));
         if (done)
@@ -112,5 +116,7 @@ brink_status cpu_conv_transpose(const kernel_args *a)
         job.y = (char *)out->data + i * job.outputs * job.w.image_size * size;
         thread_for(a->context->pool, job.outputs, 1, single ? scatter_float : scatter_double, &job);
     }
+    if (single)
+        activate_row(&f, out->data, tensor_count(out));
     return BRINK_OK;
 }

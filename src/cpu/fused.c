@@ -2,10 +2,9 @@
 
    Source: com.microsoft. FusedConv is activation(Conv(X, W, B) + Z); NhwcConv has the channels last
    in X and Y, the weights as Conv has them. */
-#include "cpu/activation.h"
+#include "cpu/conv.h"
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
-#include "cpu/window.h"
 
 typedef struct fused_job {
     float *y;
@@ -26,42 +25,33 @@ static brink_status finish(const kernel_args *a, const tensor *more, const activ
 {
     tensor *out = a->out[0];
     fused_job job = {out->data, more != NULL ? more->data : NULL, *f};
-    if (more == NULL && f->kind == ACTIVATION_NONE)
+    if (more == NULL && f->kind == ACTIVATION_NONE && !f->scaled)
         return BRINK_OK;
     if (out->type != BRINK_F32 || (more != NULL && more->type != BRINK_F32))
         return kernel_bad_type(a, out->type);
-    if (more != NULL && tensor_count(more) != tensor_count(out))
-        return kernel_fail(a, BRINK_BAD_INPUT, "Z has %lld elements, the result %lld",
-                           (long long)tensor_count(more), (long long)tensor_count(out));
     thread_for(a->context->pool, tensor_count(out), 8192, fused_range, &job);
-    return BRINK_OK;
-}
-
-static brink_status read_activation(const kernel_args *a, activation *f)
-{
-    const char *name = onnx_string(a->node, ATTR_activation, "");
-    if (!activation_find(name, f))
-        return kernel_fail(a, BRINK_UNSUPPORTED, "activation %s", name);
     return BRINK_OK;
 }
 
 brink_status cpu_fused_conv(const kernel_args *a)
 {
+    const tensor *more = kernel_in(a, 3), *out = a->out[0];
     activation f;
-    const onnx_attr *params = onnx_find(a->node, ATTR_activation_params);
-    TRY(read_activation(a, &f));
-    if (params != NULL && params->kind == ATTR_KIND_FLOATS) {
-        f.alpha = params->count > 0 ? params->floats[0] : f.alpha;
-        f.beta = params->count > 1 ? params->floats[1] : f.beta;
-    }
-    TRY(cpu_conv(a));
-    return finish(a, kernel_in(a, 3), &f);
+    bool finished;
+    TRY(conv_activation(a, &f));
+    if (more != NULL && tensor_count(more) != tensor_count(out))
+        return kernel_fail(a, BRINK_BAD_INPUT, "Z has %lld elements, the result %lld",
+                           (long long)tensor_count(more), (long long)tensor_count(out));
+    TRY(conv_compute(a, more, &f, &finished));
+    return finished ? BRINK_OK : finish(a, more, &f);
 }
 
 brink_status cpu_fused_gemm(const kernel_args *a)
 {
     activation f;
-    TRY(read_activation(a, &f));
+    const char *name = onnx_string(a->node, ATTR_activation, "");
+    if (!activation_find(name, &f))
+        return kernel_fail(a, BRINK_UNSUPPORTED, "activation %s", name);
     f.alpha = onnx_float(a->node, ATTR_activation_alpha, f.alpha);
     f.beta = onnx_float(a->node, ATTR_activation_beta, f.beta);
     TRY(cpu_gemm(a));

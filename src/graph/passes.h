@@ -20,6 +20,8 @@ brink_status pass_dead_code(ir_graph *g);
 
 /* 8-bit weights that the graph widens before use stay 8-bit. */
 brink_status pass_weights(rewrite *w);
+/* Norms, constants, sums and activations behind a convolution become part of it. */
+brink_status pass_conv(rewrite *w);
 
 /* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
    as rows are independent. */
