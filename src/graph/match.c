@@ -199,7 +199,7 @@ static bool is_closed(const rewrite *w, const rewrite_match *m)
             for (uint32_t j = 0; j < m->node_count; j++)
                 for (uint32_t s = 0; s < g->nodes[m->nodes[j]].input_count; s++)
                     inside += g->nodes[m->nodes[j]].inputs[s] == value;
-            if (w->output[value] || w->readers[value] != inside)
+            if ((w->output[value] || w->readers[value] != inside) && n->op->id != OP_onnx_Cast_1)
                 return false;
         }
     }

@@ -22,6 +22,12 @@ brink_status pass_dead_code(ir_graph *g);
 brink_status pass_weights(rewrite *w);
 /* Norms, constants, sums and activations behind a convolution become part of it. */
 brink_status pass_conv(rewrite *w);
+/* Nodes that change nothing go; of nodes that compute the same one is kept. */
+brink_status pass_identity(rewrite *w);
+brink_status pass_cse(rewrite *w);
+
+/* RMSNorm and LayerNorm, with the residual sum before them, become one node. */
+brink_status pass_norm(rewrite *w);
 
 /* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
    as rows are independent. */

@@ -147,7 +147,7 @@ uint32_t rewrite_constant(rewrite *w, brink_type type, uint32_t rank, const int6
    follows; [a|b] is either.
 
    Invariant: a match holds only if nothing outside of it reads what is made inside, the root
-   excepted. */
+   excepted, and casts, which are computed for others all the same. */
 enum { MATCH_NODES = 40 };
 
 typedef struct rewrite_match {
