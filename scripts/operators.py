@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "operators.md"
-ROW = re.compile(r"^OP\((\w+), (\w+), (\d+), (\w+), (\w+), (\w+), (.*)\)$", re.M)
+ROW = re.compile(r"^OP\((?!brink)(\w+), (\w+), (\d+), (\w+), (\w+), (\w+), (.*)\)$", re.M)
 DOMAINS = {"onnx": "ai.onnx", "ms": "com.microsoft"}
 
 

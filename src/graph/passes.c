@@ -13,10 +13,10 @@ static brink_status run(rewrite *w, const pass_fn *passes)
 }
 
 /* Whole computations become one node before the row is chosen, which then moves past them. */
-static const pass_fn whole[] = {pass_identity, pass_cse, pass_weights, pass_conv, pass_norm, NULL};
+static const pass_fn whole[] = {pass_identity, pass_cse, pass_weights, pass_conv, pass_norm, pass_gelu, NULL};
 
 /* What is left over. */
-static const pass_fn rest[] = {NULL};
+static const pass_fn rest[] = {pass_elementwise, NULL};
 
 static brink_status run_all(rewrite *w, const passes_desc *desc)
 {

@@ -29,6 +29,12 @@ brink_status pass_cse(rewrite *w);
 /* RMSNorm and LayerNorm, with the residual sum before them, become one node. */
 brink_status pass_norm(rewrite *w);
 
+/* GELU and SiLU become one node. */
+brink_status pass_gelu(rewrite *w);
+
+/* Chains of elementwise nodes become one node. */
+brink_status pass_elementwise(rewrite *w);
+
 /* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
    as rows are independent. */
 brink_status pass_last_row(rewrite *w, uint32_t output, expr row);

@@ -327,12 +327,15 @@ static const onnx_node *make_source(rewrite *w, const onnx_node *like, const rew
         return NULL;
     for (uint32_t i = 0; i < n->attr_count; i++) {
         attrs[i] = n->attrs[i];
-        if (attrs[i].kind != ATTR_KIND_INTS)
+        uint32_t size = attrs[i].kind == ATTR_KIND_INTS     ? sizeof(int64_t)
+                        : attrs[i].kind == ATTR_KIND_FLOATS ? sizeof(float)
+                                                            : 0;
+        if (size == 0)
             continue;
-        int64_t *list = ARENA_ARRAY(a, int64_t, (uint64_t)attrs[i].count + 1);
+        void *list = arena_array(a, (uint64_t)attrs[i].count + 1, size);
         if (list == NULL)
             return NULL;
-        memcpy(list, attrs[i].ints, attrs[i].count * sizeof *list);
+        memcpy(list, attrs[i].ints, (size_t)attrs[i].count * size);
         attrs[i].ints = list;
     }
     *source = (onnx_node){.name = like->name,

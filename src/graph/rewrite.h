@@ -110,7 +110,7 @@ typedef struct rewrite_node {
     op_id op;
     const uint32_t *inputs, *outputs; /* IR_NONE where left out */
     uint32_t input_count, output_count;
-    const onnx_attr *attrs; /* copied; lists of integers too */
+    const onnx_attr *attrs; /* copied; lists of numbers too */
     uint32_t attr_count;
 } rewrite_node;
 

@@ -38,7 +38,7 @@ typedef enum op_id {
 } op_id;
 
 typedef struct op_row {
-    const char *domain; /* "", "com.microsoft", or "brink" for what passes make */
+    const char *domain; /* "", "com.microsoft", or "brink" for what only passes write */
     const char *name;
     int32_t since;
     op_id id;

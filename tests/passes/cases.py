@@ -6,7 +6,8 @@ CASES = []
 
 
 def case(name, inputs, outputs, body, after=None, opset=17, tolerance=1e-5, **constants):
-    """`after`: the operators of the rewritten plan in order; None where it must stay as it is."""
+    """`after`: the operators of the rewritten plan in order; "not X" where it must not have an X, None
+    where it must stay as it is."""
     CASES.append({"name": name, "inputs": inputs, "outputs": outputs, "body": body, "after": after,
                   "opset": opset, "tolerance": tolerance, "constants": constants})
 
@@ -20,7 +21,8 @@ case("cse", "float[2,3] x", "float[2,3] y",
      "a = Sin(x)\nb = Sin(x)\nc = LeakyRelu<alpha=0.5>(a)\nd = LeakyRelu<alpha=0.5>(b)\ny = Max(c, d)",
      "Sin LeakyRelu Max")
 case("cse attributes", "float[2,3] x", "float[2,3] y",
-     "a = LeakyRelu<alpha=0.5>(x)\nb = LeakyRelu<alpha=0.25>(x)\ny = Max(a, b)")
+     "a = LeakyRelu<alpha=0.5>(x)\nb = LeakyRelu<alpha=0.25>(x)\ny = Max(a, b)",
+     "LeakyRelu Elementwise")
 case("cse output", "float[2,3] x", "float[2,3] y, float[2,3] z", "y = Sin(x)\nz = Sin(x)")
 case("cse random", "float[2,3] x", "bool[2,3] y",
      "a = RandomNormalLike<seed=1.0>(x)\nb = RandomNormalLike<seed=1.0>(x)\ny = Equal(a, b)")
@@ -74,13 +76,16 @@ RMS_BODY = """p = Pow(x, two)
     i = Div(one, s)
     n = Mul(x, i)
     y = Mul(w, n)"""
-case("rms wrong axis", *ROWS, RMS_BODY.replace("AXIS", "1"), **RMS)
-case("rms wrong power", *ROWS, RMS_BODY.replace("AXIS", "-1"), **{**RMS, "two": 3.0})
-case("rms eps not a number", *ROWS, RMS_BODY.replace("AXIS", "-1"), **{**RMS, "eps": (3, 1)})
+case("rms wrong axis", *ROWS, RMS_BODY.replace("AXIS", "1"), "not SimplifiedLayerNormalization", **RMS)
+case("rms wrong power", *ROWS, RMS_BODY.replace("AXIS", "-1"), "not SimplifiedLayerNormalization",
+     **{**RMS, "two": 3.0})
+case("rms eps not a number", *ROWS, RMS_BODY.replace("AXIS", "-1"), "not SimplifiedLayerNormalization",
+     **{**RMS, "eps": (3, 1)})
 case("rms second reader", ROWS[0], "float[2,3,8] y, float[2,3,1] z",
-     RMS_BODY.replace("AXIS", "-1") + "\nz = Neg(s)", **RMS)
+     RMS_BODY.replace("AXIS", "-1") + "\nz = Neg(s)",
+     "not SimplifiedLayerNormalization", **RMS)
 case("rms inner output", ROWS[0], "float[2,3,8] y, float[2,3,8] n",
-     RMS_BODY.replace("AXIS", "-1"), **RMS)
+     RMS_BODY.replace("AXIS", "-1"), "not SimplifiedLayerNormalization", **RMS)
 case("layer norm", *ROWS, """m = ReduceMean<axes=[-1]>(x)
     d = Sub(x, m)
     p = Pow(d, two)
@@ -125,3 +130,79 @@ case("skip norm broadcasts", "float[2,3,8] u, float[3,8] v", ROWS[1],
      "x = Add(u, v)\ny = LayerNormalization<epsilon=0.001>(x, w, b)", **LAYER)
 case("skip norm of scale from later", TWO + ", float[8] q", ROWS[1],
      "x = Add(u, v)\nr = Sin(q)\ny = LayerNormalization<epsilon=0.001>(x, r, b)", **LAYER)
+
+# ── gelu, silu ──
+
+ROW = "float[3,8] x", "float[3,8] y"
+ERF = {"root": 1.4142135, "inverse": 0.70710678, "one": 1.0, "half": 0.5}
+case("gelu torch", *ROW,
+     "d = Div(x, root)\ne = Erf(d)\na = Add(e, one)\nm = Mul(x, a)\ny = Mul(m, half)", "Gelu", **ERF)
+case("gelu dynamo", *ROW,
+     "d = Div(x, root)\ne = Erf(d)\na = Add(e, one)\nm = Mul(half, a)\ny = Mul(x, m)", "Gelu", **ERF)
+case("gelu half first", *ROW,
+     "d = Mul(inverse, x)\ne = Erf(d)\na = Add(one, e)\nm = Mul(half, x)\ny = Mul(m, a)", "Gelu", **ERF)
+case("gelu of another root", *ROW,
+     "d = Div(x, root)\ne = Erf(d)\na = Add(e, one)\nm = Mul(x, a)\ny = Mul(m, half)",
+     "Elementwise", **{**ERF, "root": 1.5})
+case("gelu inner output", ROW[0], "float[3,8] y, float[3,8] e",
+     "d = Div(x, root)\ne = Erf(d)\na = Add(e, one)\nm = Mul(x, a)\ny = Mul(m, half)",
+     "Elementwise Elementwise", **ERF)
+TANH = {"three": 3.0, "c": 0.044715, "s": 0.7978845608, "one": 1.0, "half": 0.5}
+case("gelu tanh pow", *ROW, """p = Pow(x, three)
+    q = Mul(p, c)
+    r = Add(x, q)
+    t = Mul(r, s)
+    u = Tanh(t)
+    v = Add(u, one)
+    h = Mul(x, half)
+    y = Mul(h, v)""", "FastGelu", tolerance=1e-5, **TANH)
+case("gelu tanh products", *ROW, """a = Mul(x, s)
+    b = Mul(x, x)
+    d = Mul(c, b)
+    e = Add(one, d)
+    t = Mul(a, e)
+    u = Tanh(t)
+    v = Add(one, u)
+    m = Mul(half, v)
+    y = Mul(x, m)""", "FastGelu", **TANH)
+case("silu", *ROW, "s = Sigmoid(x)\ny = Mul(s, x)", "QuickGelu")
+case("quick gelu", *ROW, "a = Mul(x, k)\ns = Sigmoid(a)\ny = Mul(x, s)", "QuickGelu", k=1.702)
+case("sigmoid gate of another", "float[3,8] x, float[3,8] z", ROW[1], "s = Sigmoid(z)\ny = Mul(s, x)",
+     "Elementwise")
+
+# ── elementwise ──
+
+case("gate", "float[3,8] a, float[3,8] b", ROW[1], "s = Sigmoid(a)\nm = Mul(a, s)\ny = Mul(m, b)",
+     "Elementwise")
+case("bias gelu", *ROW,
+     "z = Add(w, x)\nd = Div(z, root)\ne = Erf(d)\na = Add(e, one)\nm = Mul(z, a)\ny = Mul(m, half)",
+     "Elementwise", w=(8,), **ERF)
+case("hard swish", "float[2,5,30,41] x", "float[2,5,30,41] y",
+     "a = Add(x, three)\nc = Clip(a, zero, six)\nm = Mul(x, c)\ny = Div(m, six)", "Elementwise",
+     three=3.0, zero=0.0, six=6.0)
+case("channel factor", "float[2,5,30,41] x, float[2,5,1,1] f", "float[2,5,30,41] y",
+     "m = Mul(f, x)\na = Add(m, b)\ny = Relu(a)", "Elementwise", b=(1, 5, 1, 1))
+case("all functions", "float[3,1000] x", "float[3,1000] y", """a = Neg(x)
+    b = Abs(a)
+    c = Sqrt(b)
+    d = Add(c, one)
+    e = Reciprocal(d)
+    f = Exp(e)
+    g = Sub(one, f)
+    h = Tanh(g)
+    i = LeakyRelu<alpha=0.3>(h)
+    j = HardSigmoid<alpha=0.4, beta=0.3>(i)
+    k = Pow(j, two)
+    l = Max(k, w)
+    m = Min(v, l)
+    n = Div(one, m)
+    y = HardSwish(n)""", "Elementwise", one=1.0, two=2.0, w=(1000,), v=(3, 1000))
+case("long chain", *ROW, "\n".join(f"{b} = Add({a}, one)" for a, b in zip(
+    ["x", *(f"t{i}" for i in range(18))], [*(f"t{i}" for i in range(18)), "y"])),
+     "Elementwise Elementwise", one=1.0)
+case("chain broadcasts upwards", "float[8] x", ROW[1], "s = Sin(x)\na = Add(s, w)\ny = Relu(a)", w=(3, 8))
+case("chain of a mask over heads", "float[2,4,3,5] x, float[2,1,3,5] m", "float[2,4,3,5] y",
+     "a = Mul(x, k)\nb = Add(a, m)\ny = Tanh(b)", k=2.0)
+case("chain inner output", ROW[0], "float[3,8] y, float[3,8] a", "a = Neg(x)\ny = Exp(a)")
+case("chain of integers", "int64[3,8] x", "int64[3,8] y", "a = Neg(x)\ny = Abs(a)")
+case("chain reads itself twice", *ROW, "a = Neg(x)\ny = Mul(a, a)")
