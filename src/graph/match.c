@@ -210,6 +210,8 @@ bool rewrite_matches(const rewrite *w, uint32_t value, const char *pattern, rewr
 {
     m->node_count = 0;
     memset(m->value, 0xFF, sizeof m->value);
+    for (uint32_t i = 0; i < 32; i++)
+        m->number[i] = 1;
     matcher p = {w, m, pattern};
     return match(&p, value) && is_closed(w, m);
 }

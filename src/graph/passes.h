@@ -29,6 +29,9 @@ brink_status pass_cse(rewrite *w);
 /* RMSNorm and LayerNorm, with the residual sum before them, become one node. */
 brink_status pass_norm(rewrite *w);
 
+/* Attention written with products and a softmax becomes one node. */
+brink_status pass_attention(rewrite *w);
+
 /* GELU and SiLU become one node. */
 brink_status pass_gelu(rewrite *w);
 

@@ -206,3 +206,67 @@ case("chain of a mask over heads", "float[2,4,3,5] x, float[2,1,3,5] m", "float[
 case("chain inner output", ROW[0], "float[3,8] y, float[3,8] a", "a = Neg(x)\ny = Exp(a)")
 case("chain of integers", "int64[3,8] x", "int64[3,8] y", "a = Neg(x)\ny = Abs(a)")
 case("chain reads itself twice", *ROW, "a = Neg(x)\ny = Mul(a, a)")
+
+# ── attention ──
+
+PACKED = "float[2,5,32] a, float[2,7,32] b, float[2,7,32] c"
+SPLIT = """q3 = Reshape(a, heads)
+    q = Transpose<perm=[0,2,1,3]>(q3)
+    k3 = Reshape(b, heads)
+    v3 = Reshape(c, heads)
+    v = Transpose<perm=[0,2,1,3]>(v3)
+"""
+JOIN = "o = Transpose<perm=[0,2,1,3]>(z)\ny = Reshape(o, whole)"
+FOUR = {"heads": np.array([0, 0, 4, 8]), "whole": np.array([0, 0, 32]), "s": 0.35, "zero": 0.0}
+case("attention", PACKED, "float[2,5,32] y", SPLIT + """k = Transpose<perm=[0,2,3,1]>(k3)
+    t = MatMul(q, k)
+    u = Mul(t, s)
+    w = Softmax<axis=-1>(u)
+    z = MatMul(w, v)
+    """ + JOIN, "Attention", **FOUR)
+case("attention dynamo", PACKED + ", float[2,1,1,7] m", "float[2,5,32] y",
+     SPLIT + """k4 = Transpose<perm=[0,2,1,3]>(k3)
+    kf = Reshape(k4, flat)
+    kt = Transpose<perm=[0,2,1]>(kf)
+    k = Reshape(kt, unflat)
+    qs = Mul(q, s)
+    ks = Mul(k, s)
+    t = MatMul(qs, ks)
+    u = Add(t, m)
+    w = Softmax<axis=-1>(u)
+    i = IsNaN(w)
+    x = Where(i, zero, w)
+    z = MatMul(x, v)
+    """ + JOIN, "Attention", flat=np.array([-1, 7, 8]), unflat=np.array([2, 4, 8, 7]), **FOUR)
+case("attention of repeated heads",
+     "float[2,4,5,8] q, float[2,2,7,8] g, float[2,2,7,8] h, float[5,7] m", "float[2,4,5,8] y",
+     """g1 = Unsqueeze(g, two)
+    g2 = Expand(g1, wide)
+    g3 = Reshape(g2, many)
+    h1 = Unsqueeze(h, two)
+    h2 = Expand(h1, wide)
+    v = Reshape(h2, many)
+    k = Transpose<perm=[0,1,3,2]>(g3)
+    t = MatMul(q, k)
+    u = Div(t, s)
+    x = Add(m, u)
+    w = Softmax<axis=3>(x)
+    y = MatMul(w, v)""", "Attention", two=np.array([2]), wide=np.array([2, 2, 2, 7, 8]),
+     many=np.array([2, 4, 7, 8]), **FOUR)
+PLAIN = """k = Transpose<perm=[0,1,3,2]>(g)
+    t = MatMul(q, k)
+    u = Add(t, m)
+    w = Softmax<axis=AXIS>(u)
+    y = MatMul(w, v)"""
+HEADS = "float[2,4,5,8] q, float[2,4,7,8] g, float[2,4,7,8] v"
+case("attention plain", HEADS + ", float[2,1,5,7] m", "float[2,4,5,8] y",
+     PLAIN.replace("AXIS", "-1"), "Attention")
+case("attention wrong axis", HEADS + ", float[2,1,5,7] m", "float[2,4,5,8] y",
+     PLAIN.replace("AXIS", "2"), "not Attention")
+case("attention mask of one key", HEADS + ", float[2,1,5,1] m", "float[2,4,5,8] y",
+     PLAIN.replace("AXIS", "-1"), "not Attention")
+case("attention weights are output", HEADS + ", float[2,1,5,7] m",
+     "float[2,4,5,8] y, float[2,4,5,7] w", PLAIN.replace("AXIS", "-1"), "not Attention")
+case("attention heads shared by the batch",
+     "float[2,4,5,8] q, float[1,4,7,8] g, float[1,4,7,8] v, float[7] m", "float[2,4,5,8] y",
+     PLAIN.replace("AXIS", "-1"), "not Attention")
