@@ -97,9 +97,31 @@ static void score(const attention *a, int64_t begin, int64_t n)
     }
 }
 
-void attention_keys(const attention *a, attention_state *s)
+/* values += weights · v for keys [begin, begin + n). A tile reads whole vectors, past the end of a row
+   of v where that is narrower; the last rows, after which there may be nothing, go one by one. */
+static void add_values(const attention *a, attention_state *s, int64_t begin, int64_t n)
 {
     const simd_table *t = simd();
+    for (int64_t c = 0; c < a->dv; c += t->tile_columns) {
+        int64_t columns = a->dv - c < t->tile_columns ? a->dv - c : t->tile_columns;
+        int64_t over = (t->tile_columns - columns + a->v_row - 1) / a->v_row;
+        int64_t safe = n > over ? n - over : 0;
+        const float *v = a->v + begin * a->v_row + c;
+        for (int64_t r = 0; r < a->rows; r += t->tile_rows) {
+            int64_t rows = a->rows - r < t->tile_rows ? a->rows - r : t->tile_rows;
+            const float *scores = a->scores + r * ATTENTION_KEYS;
+            float *to = s->values + r * a->dv + c;
+            t->tile(rows, columns, safe, scores, ATTENTION_KEYS, v, a->v_row, to, a->dv, true);
+            for (int64_t i = 0; i < rows; i++)
+                for (int64_t j = safe; j < n; j++)
+                    t->axpy(to + i * a->dv, scores[i * ATTENTION_KEYS + j], v + j * a->v_row,
+                            columns);
+        }
+    }
+}
+
+void attention_keys(const attention *a, attention_state *s)
+{
     int64_t first = a->last, last = a->first;
     for (int64_t r = 0; r < a->rows; r++) {
         first = a->low[r] < first ? a->low[r] : first;
@@ -112,23 +134,7 @@ void attention_keys(const attention *a, attention_state *s)
         score(a, begin, n);
         for (int64_t r = 0; r < a->rows; r++)
             weigh(a, s, r, begin, n, a->scores + r * ATTENTION_KEYS);
-        for (int64_t r = 0; r < a->rows; r += t->tile_rows)
-            for (int64_t c = 0; c < a->dv; c += t->tile_columns) {
-                int64_t rows = a->rows - r < t->tile_rows ? a->rows - r : t->tile_rows;
-                int64_t columns = a->dv - c;
-                const float *scores = a->scores + r * ATTENTION_KEYS;
-                const float *v = a->v + begin * a->v_row + c;
-                float *to = s->values + r * a->dv + c;
-                if (columns >= t->tile_columns) {
-                    t->tile(rows, t->tile_columns, n, scores, ATTENTION_KEYS, v, a->v_row, to,
-                            a->dv, true);
-                    continue;
-                }
-                for (int64_t i = 0; i < rows; i++) /* a tile may not read past a row's end */
-                    for (int64_t j = 0; j < n; j++)
-                        t->axpy(to + i * a->dv, scores[i * ATTENTION_KEYS + j], v + j * a->v_row,
-                                columns);
-            }
+        add_values(a, s, begin, n);
     }
 }
 
