@@ -14,6 +14,7 @@ extern const kernel_table cpu_kernels;
 #undef OP
 
 /* What kernels make of constant weights: see prepare_fn. */
+brink_status cpu_prepare_matmul(const kernel_args *a, packing *store, const void **out);
 brink_status cpu_prepare_matmul_nbits(const kernel_args *a, packing *store, const void **out);
 brink_status cpu_prepare_matmul_weights(const kernel_args *a, packing *store, const void **out);
 

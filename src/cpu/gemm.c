@@ -63,7 +63,8 @@ static brink_status gemm_f32(const kernel_args *a, const gemm *g, const tensor *
                  .w = w->data,
                  .w_type = w->type,
                  .transposed = g->flip_b,
-                 .w_row = g->flip_b ? g->k : g->n};
+                 .w_row = g->flip_b ? g->k : g->n,
+                 .panels = a->packed};
     uint64_t copy = g->flip_a ? ((uint64_t)(g->m * g->k) * sizeof(float) + 63) / 64 * 64 : 0;
     char *memory = kernel_scratch(a, copy + product_scratch(a, &p));
     if (memory == NULL)

@@ -134,6 +134,8 @@ static brink_status multiply(const kernel_args *a, operand x, operand w)
             return kernel_bad_type(a, u->type);
         return plain(a, &p, &x, &w);
     }
+    if (a->packed != NULL)
+        p.panels = a->packed;
     if (t->type != BRINK_F32 || (u->type != BRINK_F32 && !widened))
         return kernel_bad_type(a, u->type);
     if (w.batch_rank == 0 && x.batch_rank > 0 && x.column_stride == 1) {
@@ -181,6 +183,17 @@ static brink_status multiply(const kernel_args *a, operand x, operand w)
         p.x_row = x.columns;
     }
     product_compute(a, &p, memory + copy);
+    return BRINK_OK;
+}
+
+brink_status cpu_prepare_matmul(const kernel_args *a, packing *store, const void **out)
+{
+    const product_panels *panels;
+    bool turned = onnx_int(a->node, ATTR_transB, 0) != 0;
+    if (a->in[1]->type != BRINK_F32 && a->in[1]->type != BRINK_F16 && a->in[1]->type != BRINK_BF16)
+        return BRINK_OK;
+    TRY(product_pack(a, store, a->in[1], turned, &panels));
+    *out = panels;
     return BRINK_OK;
 }
 

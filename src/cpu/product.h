@@ -14,6 +14,18 @@ typedef void (*product_run)(const void *source, int64_t n, int64_t k, int64_t co
 typedef void (*product_panel)(const void *source, int64_t n, int64_t columns, int64_t k,
                               int64_t count, int64_t width, float *panel);
 
+/* Weights packed once: panels as wide as the tile, [columns / width, k, width], 0 beyond n. */
+typedef struct product_panels {
+    int64_t k, n, width;
+    brink_type type; /* f32, f16, bf16, or bytes: i8, u8 */
+    const void *data;
+} product_panels;
+
+/* Packs a constant matrix w [k, n], or [n, k] when `transposed`, for all plans of the model. *out
+   stays NULL where w is read as well as it is. */
+brink_status product_pack(const kernel_args *a, packing *store, const tensor *w, bool transposed,
+                          const product_panels **out);
+
 typedef struct product {
     int64_t m, n, k;
     const float *x; /* [m, k], rows x_row apart */
@@ -28,6 +40,9 @@ typedef struct product {
     brink_type w_type;
     int64_t w_row;
     bool transposed;
+    /* … or packed panels; bytes mean (q − zero) * scale, [n] filled up to whole panels. */
+    const product_panels *panels;
+    const float *zero, *scale;
     /* … or runs along k of anything. */
     product_run run;
     /* … or whole panels. */

@@ -84,6 +84,13 @@ typedef struct simd_table {
     float (*dot)(const float *x, const float *y, int64_t n);
     void (*axpy)(float *to, float p, const float *x, int64_t n); /* to += p * x */
 
+    /* y[r][j] += Σ x[r][i] * w[i][j] over i < k: w is read once, in place, for few rows of x. */
+    void (*combine)(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                    const float *w, int64_t w_row, float *y, int64_t y_row);
+
+    /* f16 to f32. */
+    void (*halves)(float *to, const uint16_t *from, int64_t n);
+
     /* to[r][c] = (q[r][c] − zero[c]) * scale[c] for rows of tile_columns bytes. */
     void (*widen)(float *to, const uint8_t *q, bool is_signed, const float *zero,
                   const float *scale, int64_t rows);

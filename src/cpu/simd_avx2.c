@@ -50,6 +50,11 @@ static inline vi v_pairs(vi a, vi b, vi c)
     return c + (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 }
 
+static inline vf v_halves(const uint16_t *p)
+{
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
 static inline vi v_bytes(const uint8_t *p, bool is_signed)
 {
     __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)p);

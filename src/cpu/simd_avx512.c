@@ -44,6 +44,11 @@ static inline vi v_pairs(vi a, vi b, vi c)
     return (vi)_mm512_dpwssd_epi32((__m512i)c, (__m512i)a, (__m512i)b);
 }
 
+static inline vf v_halves(const uint16_t *p)
+{
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
 static inline vi v_bytes(const uint8_t *p, bool is_signed)
 {
     __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);

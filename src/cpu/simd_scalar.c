@@ -1,4 +1,5 @@
 /* simd_scalar.c — the reference form of every inner loop: plain C, one element at a time. */
+#include "core/half.h"
 #include "cpu/simd_tables.h"
 
 #include <math.h>
@@ -98,6 +99,24 @@ static void turn(float *to, const float *k, int64_t k_row, int64_t keys, int64_t
     for (int64_t i = 0; i < d; i++)
         for (int64_t j = 0; j < TILE_COLUMNS; j++)
             to[i * TILE_COLUMNS + j] = k[(j < keys ? j : keys - 1) * k_row + i];
+}
+
+static void combine(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                    const float *w, int64_t w_row, float *y, int64_t y_row)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < columns; j++) {
+            double sum = y[r * y_row + j];
+            for (int64_t i = 0; i < k; i++)
+                sum += (double)x[r * x_row + i] * w[i * w_row + j];
+            y[r * y_row + j] = (float)sum;
+        }
+}
+
+static void halves(float *to, const uint16_t *from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = half_to_float(from[i]);
 }
 
 static void widen(float *to, const uint8_t *q, bool is_signed, const float *zero,
@@ -268,6 +287,8 @@ const simd_table simd_scalar = {
     .dot = dot_row,
     .axpy = axpy_row,
     .turn = turn,
+    .combine = combine,
+    .halves = halves,
     .widen = widen,
     .tile_rows = TILE_ROWS,
     .tile_columns = TILE_COLUMNS,

@@ -3,12 +3,15 @@
    A file that includes this has defined LANES, TILE_ROWS (at most 8), TILE_VECTORS, the types vf
    (LANES floats) and vi (LANES int32), and v_fma, v_max, v_min (NaN in the second argument stays),
    v_sum, v_load_some (n lanes, the others from `rest`), v_store_part, v_pairs (to each 32-bit lane of c
-   adds the two products of the 16-bit pairs of a and b) and v_bytes (LANES bytes as int32).
+   adds the two products of the 16-bit pairs of a and b), v_bytes (LANES bytes as int32) and v_halves
+   (LANES f16 as f32).
    Everything else is the compilers' vector arithmetic.
 
    exp: 2^n * e^r with r within ln 2 / 2, a polynomial of degree 7 in r; tanh: odd polynomial below
    0.625, else by exp; erf: x P(x²) below 1, else 1 − exp(−x²) Q(1 / (x + 1.5)). The polynomials are
    minimax fits (relative error below 1e-7, Lawson's iteration over Chebyshev nodes). */
+#include "core/half.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -332,6 +335,66 @@ static void turn(float *to, const float *k, int64_t k_row, int64_t keys, int64_t
         }
 }
 
+/* `rows` and `steps` of k are constant wherever this is inlined. */
+static inline __attribute__((always_inline)) void
+combine_block(int rows, int steps, int64_t columns, const float *x, int64_t x_row, const float *w,
+              int64_t w_row, float *y, int64_t y_row)
+{
+    vf p[4][4];
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < steps; i++)
+            p[r][i] = v_set(x[r * x_row + i]);
+    int64_t j = 0;
+    for (; j + LANES <= columns; j += LANES) {
+        vf v[4];
+        for (int i = 0; i < steps; i++)
+            v[i] = v_load(w + i * w_row + j);
+        for (int r = 0; r < rows; r++) {
+            vf sum = v_load(y + r * y_row + j);
+            for (int i = 0; i < steps; i++)
+                sum = v_fma(p[r][i], v[i], sum);
+            v_store(y + r * y_row + j, sum);
+        }
+    }
+    for (; j < columns; j++)
+        for (int r = 0; r < rows; r++)
+            for (int i = 0; i < steps; i++)
+                y[r * y_row + j] += x[r * x_row + i] * w[i * w_row + j];
+}
+
+static void combine(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                    const float *w, int64_t w_row, float *y, int64_t y_row)
+{
+    for (int64_t i = 0; i < k;) {
+        bool four = k - i >= 4;
+        const float *from = w + i * w_row;
+        for (int64_t r = 0; r < rows;) {
+            const float *a = x + r * x_row + i;
+            float *to = y + r * y_row;
+            int64_t left = rows - r;
+            if (four && left >= 4)
+                combine_block(4, 4, columns, a, x_row, from, w_row, to, y_row);
+            else if (four && left >= 2)
+                combine_block(2, 4, columns, a, x_row, from, w_row, to, y_row);
+            else if (four)
+                combine_block(1, 4, columns, a, x_row, from, w_row, to, y_row);
+            else
+                combine_block(1, 1, columns, a, x_row, from, w_row, to, y_row);
+            r += !four ? 1 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        }
+        i += four ? 4 : 1;
+    }
+}
+
+static void halves(float *to, const uint16_t *from, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(to + i, v_halves(from + i));
+    for (; i < n; i++)
+        to[i] = half_to_float(from[i]);
+}
+
 static void widen(float *to, const uint8_t *q, bool is_signed, const float *zero,
                   const float *scale, int64_t rows)
 {
@@ -469,6 +532,7 @@ static void tile_pairs(int64_t rows, int64_t columns, int64_t pairs, const int16
     .exp = exp_row, .erf = erf_row, .tanh = tanh_row, .sigmoid = sigmoid_row, .silu = silu_row,    \
     .gelu = gelu_row, .gelu_tanh = gelu_tanh_row, .sum = sum_row, .squares = squares_row,          \
     .normalize = normalize_row, .softmax = softmax_row, .top = top_row,                            \
-    .exp_shift = exp_shift_row, .dots = dots, .dot = dot_row, .axpy = axpy_row, .turn = turn,      \
-    .widen = widen, .tile_rows = TILE_ROWS, .tile_columns = TILE_COLUMNS, .tile = tile,            \
-    .pair_rows = TILE_ROWS, .pair_columns = TILE_COLUMNS, .tile_pairs = tile_pairs
+    .exp_shift = exp_shift_row, .dots = dots, .dot = dot_row, .axpy = axpy_row,                    \
+    .combine = combine, .halves = halves, .turn = turn, .widen = widen, .tile_rows = TILE_ROWS,    \
+    .tile_columns = TILE_COLUMNS, .tile = tile, .pair_rows = TILE_ROWS,                            \
+    .pair_columns = TILE_COLUMNS, .tile_pairs = tile_pairs

@@ -51,6 +51,15 @@ static inline vi v_pairs(vi a, vi b, vi c)
     return c + (vi)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b);
 }
 
+/* The exponent is moved by a product with 2^112, which subnormals survive; infinities are put back. */
+static inline vf v_halves(const uint16_t *p)
+{
+    vi h = (vi)wasm_u32x4_load16x4(p), magnitude = (h & 0x7FFF) << 13;
+    vi special = magnitude >= 0x0F800000;
+    vi f = (vi)((vf)magnitude * 0x1p112f) | (special & 0x7F800000);
+    return (vf)(f | (h & 0x8000) << 16);
+}
+
 static inline vi v_bytes(const uint8_t *p, bool is_signed)
 {
     v128_t b = wasm_v128_load32_zero(p);

@@ -15,6 +15,9 @@ const kernel_table cpu_kernels = {{
 #undef OP
                                   },
                                   .prepare = {
+                                      [OP_onnx_MatMul_1] = cpu_prepare_matmul,
+                                      [OP_ms_FusedMatMul_1] = cpu_prepare_matmul,
+                                      [OP_onnx_Gemm_1] = cpu_prepare_matmul,
                                       [OP_ms_MatMulNBits_1] = cpu_prepare_matmul_nbits,
                                       [OP_brink_MatMulWeights_1] = cpu_prepare_matmul_weights,
                                   }};

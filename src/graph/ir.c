@@ -142,6 +142,7 @@ static brink_status start(ir_graph *g, const ir_binding *bindings)
             v.type = t->type;
             v.rank = t->rank;
             v.data = t->data;
+            v.fixed = true;
             for (uint32_t k = 0; k < t->rank; k++)
                 v.dims[k] = expr_const(&g->exprs, t->dims[k]);
         }
@@ -152,6 +153,7 @@ static brink_status start(ir_graph *g, const ir_binding *bindings)
             v.rank = known->rank;
             v.data = known->data;
             v.learned = true;
+            v.fixed = false;
             for (uint32_t k = 0; k < known->rank; k++)
                 v.dims[k] = expr_const(&g->exprs, known->dims[k]);
         }
@@ -164,6 +166,7 @@ static brink_status start(ir_graph *g, const ir_binding *bindings)
         ir_value *v = &g->values[g->graph->inputs[i]];
         const ir_binding *b = &bindings[i];
         v->kind = g->bound[i] ? IR_CONST : IR_INPUT;
+        v->fixed = false;
         v->type = b->type;
         v->rank = b->rank;
         memcpy(v->dims, b->dims, b->rank * sizeof *b->dims);
@@ -449,16 +452,40 @@ static bool is_learned(const rule_args *r)
     return false;
 }
 
-/* Runs the node's kernel on its constant inputs and makes its outputs constants. */
-static brink_status run_constant(rule_args *r, arena *work)
+static bool is_fixed(const rule_args *r)
+{
+    for (uint32_t i = 0; i < r->in_count; i++)
+        if (rule_in(r, i) != NULL && !rule_in(r, i)->fixed)
+            return false;
+    return r->g->model->packing != NULL;
+}
+
+static const char folded; /* its address names results of nodes among what the model keeps */
+
+static packing_key folded_key(const rule_args *r, uint32_t i)
+{
+    return (packing_key){&folded, {r->node, (const void *)(uintptr_t)(i + 1)}};
+}
+
+/* A result's bytes: the model's if they are fixed, so that plans share them, else the graph's. */
+static brink_status place_result(rule_args *r, uint32_t i, uint64_t bytes, void **out)
+{
+    packing_key key = folded_key(r, i);
+    *out = r->out[i].fixed ? packing_add(r->g->model->packing, &key, bytes + 1)
+                           : arena_alloc(&r->g->memory, bytes + 1);
+    return *out != NULL ? BRINK_OK : BRINK_OUT_OF_MEMORY;
+}
+
+/* Runs the node's kernel on its constant inputs; results lie in `work`. */
+static brink_status compute_constant(rule_args *r, arena *work, tensor *results)
 {
     ir_graph *g = r->g;
-    tensor *tensors = ARENA_ARRAY(work, tensor, (uint64_t)r->in_count + r->out_count);
+    tensor *tensors = ARENA_ARRAY(work, tensor, (uint64_t)r->in_count + 1);
     const tensor **in = ARENA_ARRAY(work, const tensor *, (uint64_t)r->in_count + 1);
     tensor **out = ARENA_ARRAY(work, tensor *, (uint64_t)r->out_count + 1);
     if (!tensors || !in || !out)
         return BRINK_OUT_OF_MEMORY;
-    uint64_t count;
+    uint64_t count, bytes;
     for (uint32_t i = 0; i < r->in_count; i++) {
         const ir_value *v = rule_in(r, i);
         if (v == NULL)
@@ -469,18 +496,14 @@ static brink_status run_constant(rule_args *r, arena *work)
         in[i] = &tensors[i];
     }
     for (uint32_t i = 0; i < r->out_count; i++) {
-        ir_value *v = &r->out[i];
-        uint64_t bytes;
-        tensor *t = &tensors[r->in_count + i];
-        TRY(tensor_of(g, v, t, &count));
+        tensor *t = out[i] = &results[i];
+        TRY(tensor_of(g, &r->out[i], t, &count));
         if (is_half(t->type))
             t->type = BRINK_F32;
         if (!onnx_type_bytes(t->type, count, &bytes))
             return BRINK_UNSUPPORTED;
-        t->data = arena_alloc(is_half(v->type) ? work : &g->memory, bytes + 1);
-        if (t->data == NULL)
+        if ((t->data = arena_alloc(work, bytes + 1)) == NULL)
             return BRINK_OUT_OF_MEMORY;
-        out[i] = t;
     }
     scratch s = {0};
     kernel_args a = {.context = g->context,
@@ -494,24 +517,46 @@ static brink_status run_constant(rule_args *r, arena *work)
                      .exact = true};
     brink_status status = g->kernels->kernels[r->op->id](&a);
     core_free(g->context, s.data);
-    TRY(status);
+    return status;
+}
+
+/* Makes the node's outputs constants. */
+static brink_status run_constant(rule_args *r, arena *work)
+{
+    ir_graph *g = r->g;
+    tensor *results = ARENA_ARRAY(work, tensor, (uint64_t)r->out_count + 1);
+    if (results == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    bool fixed = is_fixed(r), known = fixed;
+    for (uint32_t i = 0; i < r->out_count; i++) {
+        packing_key key = folded_key(r, i);
+        known = known && packing_find(g->model->packing, &key) != NULL;
+    }
+    if (!known)
+        TRY(compute_constant(r, work, results));
     for (uint32_t i = 0; i < r->out_count; i++) {
         ir_value *v = &r->out[i];
-        tensor *t = out[i];
-        tensor_of(g, v, &(tensor){0}, &count);
-        if (is_half(v->type)) {
-            uint16_t *half = ARENA_ARRAY(&g->memory, uint16_t, count + 1);
-            if (half == NULL)
-                return BRINK_OUT_OF_MEMORY;
-            half_narrow(v->type, t->data, count, half);
-            t->data = half;
+        tensor unused;
+        uint64_t count, bytes;
+        void *data;
+        TRY(tensor_of(g, v, &unused, &count));
+        if (!onnx_type_bytes(v->type, count, &bytes))
+            return BRINK_UNSUPPORTED;
+        v->fixed = fixed;
+        packing_key key = folded_key(r, i);
+        if (known) {
+            v->data = packing_find(g->model->packing, &key);
+        } else {
+            TRY(place_result(r, i, bytes, &data));
+            if (is_half(v->type))
+                half_narrow(v->type, results[i].data, count, data);
+            else
+                memcpy(data, results[i].data, (size_t)bytes);
+            v->data = data;
         }
         v->kind = IR_CONST;
-        v->data = t->data;
         v->derived = true;
         v->learned = is_learned(r);
-        uint64_t bytes = 0;
-        onnx_type_bytes(v->type, count, &bytes);
         g->derived_bytes += bytes;
     }
     return BRINK_OK;
@@ -734,6 +779,7 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
         r->out[0].data = rule_in(r, 0)->data;
         r->out[0].symbolic = NULL;
         r->out[0].learned = rule_in(r, 0)->learned;
+        r->out[0].fixed = rule_in(r, 0)->fixed;
     } else if (foldable(r)) {
         arena work;
         arena_init(&work, g->context);

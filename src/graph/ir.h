@@ -44,6 +44,8 @@ typedef struct ir_value {
     uint32_t producer;      /* node index, of IR_TEMP */
     uint32_t alias;         /* this value is another one, IR_NONE if not */
     bool derived;           /* a constant computed here, not one of the file's */
+    bool
+        fixed; /* a constant that stays while the model does: of the file, or computed from those */
     bool learned; /* a constant of this run only: an earlier segment's result, or from one */
 } ir_value;
 

@@ -16,6 +16,8 @@
 
 #include <string.h>
 
+enum { LEAST = 256 }; /* elements: smaller matrices are not packed */
+
 /* A widened matrix: [k, n], or [n, k] when transposed. */
 typedef struct widened {
     uint32_t q, scale, zero; /* zero: IR_NONE when left out */
@@ -28,7 +30,8 @@ static bool is_bytes(const rewrite *w, uint32_t value)
     if (!rewrite_is_const(w, value))
         return false;
     brink_type type = rewrite_value(w, value)->type;
-    return (type == BRINK_I8 || type == BRINK_U8) && rewrite_value(w, value)->rank == 2;
+    return (type == BRINK_I8 || type == BRINK_U8) && rewrite_value(w, value)->rank == 2 &&
+           rewrite_value(w, value)->fixed;
 }
 
 static uint64_t count_of(const rewrite *w, uint32_t value)
@@ -128,6 +131,8 @@ static brink_status product(rewrite *w, uint32_t at)
             return BRINK_OK;
     }
     int64_t columns = rewrite_dim(w, f.q, turned ? 0 : 1);
+    if (count_of(w, f.q) < LEAST)
+        return BRINK_OK;
     if ((f.scale_axis >= 0 && f.scale_axis != (turned ? 0 : 1)) ||
         (bias != IR_NONE && (!rewrite_is_const(w, bias) || !rewrite_is_vector(w, bias, columns))))
         return BRINK_OK;

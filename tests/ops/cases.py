@@ -234,6 +234,17 @@ def products():
                  ((3, 65, 40), (40, 50)), ((4, 1, 64), (4, 64, 130)), ((8, 513), (513, 96))]:
         case("MatMul", [f32(*a), f32(*b)], rtol=1e-4, atol=1e-4)
     case("MatMul", [f32(3, 40), f32(40, 50).astype(np.float32)], const=[1], atol=1e-4)
+    for m, k, n in [(1, 40, 50), (5, 300, 33), (17, 129, 64), (130, 257, 96), (3, 512, 7)]:
+        half = (f32(k, n) * 0.5).astype(np.float16)
+        case("MatMul", [f32(m, k), f32(k, n)], const=[1], atol=1e-4) # packed once
+        case("MatMul", [f32(2, m, k), f32(k, n)], const=[1], atol=1e-4)
+        case("MatMul", [f32(m, k).astype(np.float16) * np.float16(0.1), half], const=[1],
+             atol=2e-2, rtol=1e-2)
+        for tb in (0, 1):
+            w = f32(n, k) if tb else f32(k, n)
+            case("Gemm", [f32(m, k), w, f32(n)], transB=tb, const=[1, 2], atol=1e-4)
+            case("FusedMatMul", [f32(m, k), w], domain=MS, transB=tb, alpha=0.5, const=[1],
+                 atol=1e-4)
     for t in (np.float64, np.int32, np.int64, np.uint32):
         case("MatMul", [of(t, 3, 4), of(t, 4, 5)])
     for ta, tb, m in itertools.product((0, 1), (0, 1), (1, 5, 70)):

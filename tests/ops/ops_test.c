@@ -492,6 +492,42 @@ static void compare_widen(void)
     }
 }
 
+static void compare_combine(void)
+{
+    enum { ROWS = 17, DEEP = 13, WIDE = 130 };
+    static float a[ROWS * DEEP], got[ROWS * WIDE], want[ROWS * WIDE];
+    for (int64_t rows = 1; rows <= ROWS; rows++)
+        for (int64_t k = 1; k <= DEEP; k += 3)
+            for (int64_t columns = 1; columns <= WIDE; columns += 43) {
+                float *w = malloc((size_t)(k * columns) * sizeof *w);
+                fill(w, k * columns, 1);
+                fill(a, rows * k, 1);
+                fill(got, rows * columns, 1);
+                memcpy(want, got, sizeof want);
+                table->combine(rows, columns, k, a, k, w, columns, got, columns);
+                scalar->combine(rows, columns, k, a, k, w, columns, want, columns);
+                expect("combine", columns, got, want, rows * columns, 1e-5f);
+                free(w);
+            }
+}
+
+/* All 65,536 of them. */
+static void compare_halves(void)
+{
+    enum { COUNT = 1 << 16 };
+    static uint16_t from[COUNT];
+    static float got[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        from[i] = (uint16_t)i;
+    table->halves(got, from, COUNT - 1);
+    for (int i = 0; i < COUNT - 1; i++) {
+        float want = half_to_float(from[i]);
+        comparisons++;
+        if (memcmp(&got[i], &want, 4) != 0 && want == want && ++failures)
+            printf("%s halves: %04x is %g\n", table->name, i, (double)got[i]);
+    }
+}
+
 static void compare_turn(void)
 {
     enum { WIDE = 64, DEEP = 70 };
@@ -570,6 +606,8 @@ int main(int argc, char **argv)
         compare_tiles();
         compare_widen();
         compare_turn();
+        compare_combine();
+        compare_halves();
         compare_quantize();
         compare_images();
         if (table->packed_lanes != 0) {
