@@ -175,6 +175,12 @@ typedef struct brink_want {
 /* True and fills *want while the load waits for a file. */
 BRINK_API bool brink_task_want(const brink_task *task, brink_want *want);
 
+/* The files that the load will ask for after the one it waits for, as far as it knows them now:
+   true and fills *want for `index` 0, 1, 2 …; false past the last. They are asked for in this order;
+   a host that fetches may begin with all of them at once. `file` lives until the task is destroyed
+   or the next want is answered, whichever comes first. */
+BRINK_API bool brink_task_want_later(const brink_task *task, uint32_t index, brink_want *want);
+
 /* Answers the want. `data` is lent until `release(user, data, size)` is called, which happens when
    the model is destroyed or the bytes are no longer needed. With `release` NULL the data must come
    from brink_alloc() and is the engine's from now on. */

@@ -1,7 +1,9 @@
 /* load.c — the load task: asks for files in turn and puts a model together from them.
 
-   Order: configuration and tokenizer (small, optional), the graph, then its external data. What a
-   file says of another's name or size is checked before that file is asked for. */
+   Order: what names the graph, the graph, configuration and tokenizer (small, optional), then the
+   graph's external data. So the large files are known early, and a host that looks ahead
+   (brink_task_want_later) brings them while the tokenizer is read. What a file says of another's
+   name or size is checked before that file is asked for. */
 #include "pipelines/model.h"
 #include "pipelines/task.h"
 
@@ -11,12 +13,12 @@
 
 typedef enum load_stage {
     LOAD_GENAI,
+    LOAD_GRAPH,
     LOAD_CONFIG,
     LOAD_GENERATION,
     LOAD_TOKENIZER_CONFIG,
     LOAD_TEMPLATE,
     LOAD_TOKENIZER,
-    LOAD_GRAPH,
     LOAD_EXTERNAL,
     LOAD_DONE
 } load_stage;
@@ -203,18 +205,18 @@ static brink_status next_want(load_task *t)
 {
     brink_model *m = t->model;
     for (;; t->stage++) {
-        if (t->stage <= LOAD_TOKENIZER) {
-            if (m->desc.graph_only)
-                continue;
-            ask(t, stage_files[t->stage], true, 0);
-            return BRINK_PENDING;
-        }
         if (t->stage == LOAD_GRAPH) {
             if (!t->graph_chosen)
                 t->graph = graph_names[t->graph_try];
             if (strlen(t->graph) >= sizeof t->name)
                 return core_fail(m->context, BRINK_BAD_INPUT, "the graph's file name is too long");
             ask(t, t->graph, !t->graph_chosen && t->graph_try + 1 < GRAPH_NAMES, 0);
+            return BRINK_PENDING;
+        }
+        if (t->stage <= LOAD_TOKENIZER) {
+            if (m->desc.graph_only)
+                continue;
+            ask(t, stage_files[t->stage], true, 0);
             return BRINK_PENDING;
         }
         if (t->stage == LOAD_EXTERNAL && !m->desc.no_weights && t->external < m->external_count) {
@@ -247,6 +249,29 @@ bool brink_task_want(const brink_task *base, brink_want *want)
     if (base->kind != TASK_LOAD || base->ended || !t->waiting)
         return false;
     *want = t->want;
+    return true;
+}
+
+bool brink_task_want_later(const brink_task *base, uint32_t index, brink_want *want)
+{
+    const load_task *t = (const load_task *)base;
+    if (base->kind != TASK_LOAD || base->ended || !t->waiting)
+        return false;
+    const brink_model *m = t->model;
+    for (load_stage stage = t->stage + 1; stage <= LOAD_TOKENIZER; stage++) {
+        bool known = stage == LOAD_GRAPH ? t->graph_chosen : !m->desc.graph_only;
+        if (!known || index-- != 0)
+            continue;
+        *want = stage == LOAD_GRAPH
+                    ? (brink_want){.file = t->graph}
+                    : (brink_want){.file = stage_files[stage], .optional = true};
+        return true;
+    }
+    uint64_t k = (uint64_t)index + t->external + (t->stage == LOAD_EXTERNAL ? 1 : 0);
+    if (m->desc.no_weights || k >= m->external_count)
+        return false;
+    const external_file *f = &m->externals[k];
+    *want = (brink_want){.file = f->name, .least_bytes = f->least_bytes};
     return true;
 }
 

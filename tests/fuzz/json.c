@@ -69,12 +69,15 @@ static void configuration(const uint8_t *data, size_t size)
     while ((status = brink_task_advance(task, 0)) == BRINK_PENDING) {
         if (!brink_task_want(task, &want))
             abort();
-        const char *rest;
-        size_t left, first = fuzz_split((const uint8_t *)at, size, &rest, &left);
         size_t length = strlen(want.file);
         if (length > 5 && strcmp(want.file + length - 5, ".onnx") == 0) {
-            status = supply(context, task, (const char *)graph, graph_size);
-        } else if (first == 0) {
+            if ((status = supply(context, task, (const char *)graph, graph_size)) != BRINK_OK)
+                break;
+            continue;
+        }
+        const char *rest;
+        size_t left, first = fuzz_split((const uint8_t *)at, size, &rest, &left);
+        if (first == 0) {
             status = brink_task_supply_missing(task);
         } else {
             status = supply(context, task, at, first);

@@ -22,12 +22,59 @@ static void load_asks_for_files_in_turn(void **state)
                  want.optional ? "?" : "");
         brink_task_supply_missing(task);
     }
-    assert_string_equal(asked, "genai_config.json? config.json? generation_config.json? "
-                               "tokenizer_config.json? chat_template.jinja? tokenizer.json? "
-                               "model.onnx? onnx/model.onnx ");
+    assert_string_equal(asked, "genai_config.json? model.onnx? onnx/model.onnx ");
     assert_int_equal(status, BRINK_BAD_INPUT);
     assert_string_equal(brink_error(context), "onnx/model.onnx: no such file");
     brink_task_destroy(task);
+    support_end(context);
+}
+
+/* Lists what will be asked for later; answers the want with the file of that name. */
+static void later(brink_context *context, brink_task *task, const char *expected)
+{
+    char names[512] = "", path[256];
+    brink_want want;
+    assert_int_equal(brink_task_advance(task, 0), BRINK_PENDING);
+    for (uint32_t i = 0; brink_task_want_later(task, i, &want); i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s ", want.file,
+                 want.optional ? "?" : "");
+    assert_string_equal(names, expected);
+    assert_true(brink_task_want(task, &want));
+    snprintf(path, sizeof path, "tests/fixtures/models/llama/genai_int4/%s", want.file);
+    uint64_t size;
+    uint8_t *data = support_read(path, &size);
+    void *copy = brink_alloc(context, size);
+    memcpy(copy, data, size);
+    support_ok(context, brink_task_supply(task, copy, size, NULL, NULL));
+    free(data);
+}
+
+static void what_is_asked_later_is_known_early(void **state)
+{
+    (void)state;
+    brink_context *context = support_context(1);
+    brink_task *task;
+    brink_want want;
+    support_ok(context, brink_model_load_begin(context, NULL, &task));
+    later(context, task,
+          "config.json? generation_config.json? tokenizer_config.json? chat_template.jinja? "
+          "tokenizer.json? ");
+    later(context, task,
+          "config.json? generation_config.json? tokenizer_config.json? chat_template.jinja? "
+          "tokenizer.json? ");
+    assert_int_equal(brink_task_advance(task, 0), BRINK_PENDING);
+    assert_true(brink_task_want_later(task, 4, &want));
+    assert_string_equal(want.file, "model.onnx.data");
+    assert_true(want.least_bytes > 60000);
+    assert_false(brink_task_want_later(task, 5, &want));
+    while (brink_task_want(task, &want) && want.optional) {
+        brink_task_supply_missing(task);
+        brink_task_advance(task, 0);
+    }
+    assert_string_equal(want.file, "model.onnx.data");
+    assert_false(brink_task_want_later(task, 0, &want));
+    brink_task_destroy(task);
+    assert_int_equal(brink_context_memory(context).live, support_idle);
     support_end(context);
 }
 
@@ -178,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_asks_for_files_in_turn),
+        cmocka_unit_test(what_is_asked_later_is_known_early),
         cmocka_unit_test(external_data_is_asked_with_its_size),
         cmocka_unit_test(truncated_files_are_refused),
         cmocka_unit_test(flipped_bytes_never_crash),

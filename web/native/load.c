@@ -33,6 +33,12 @@ uint32_t web_task_want(const brink_task *task, brink_want *want)
     return brink_task_want(task, want);
 }
 
+EXPORT(web_task_want_later)
+uint32_t web_task_want_later(const brink_task *task, uint32_t index, brink_want *want)
+{
+    return brink_task_want_later(task, index, want);
+}
+
 EXPORT(web_buffer_alloc)
 void *web_buffer_alloc(brink_context *context, double size)
 {
