@@ -20,15 +20,17 @@ export interface CallOptions {
 export class Connection {
   #worker: Worker;
   #helpers: Worker[] = [];
+  #spare: Worker[] = [];
   #calls = new Map<number, Call>();
   #next = 1;
   #end: BrinkError | undefined;
   #log: (line: string) => void;
 
-  constructor(log: (line: string) => void) {
+  /** Starts the engine's worker, and `spare` more for helper threads while the engine is compiled. */
+  constructor(spare: number, log: (line: string) => void) {
     this.#log = log;
     this.#worker = this.#spawn();
-    this.#post({ type: "engine" });
+    this.#spare = Array.from({ length: spare }, () => this.#spawn());
   }
 
   #spawn(): Worker {
@@ -46,20 +48,15 @@ export class Connection {
     this.#worker.postMessage(message, transfer);
   }
 
-  /** Starts a helper thread; resolves when it is about to join the pool. */
-  startHelper(start: HelperStart): Promise<void> {
-    const worker = this.#spawn();
-    this.#helpers.push(worker);
-    const general = worker.onmessage;
-    return new Promise((resolve, reject) => {
-      this.#calls.set(-start.index, { resolve: () => resolve(), reject, onEvent: undefined });
-      worker.onmessage = (event: MessageEvent<FromWorker>) => {
-        if (event.data.type !== "ready") return general?.call(worker, event);
-        this.#calls.delete(-start.index);
-        resolve();
-      };
+  /** Starts the helper threads, which join the engine's pool as they are ready. A call that comes
+      earlier computes without them; one that fails to start ends the engine. */
+  startHelpers(helpers: readonly HelperStart[]): void {
+    for (const start of helpers) {
+      const worker = this.#spare.shift() ?? this.#spawn();
+      this.#helpers.push(worker);
       worker.postMessage({ type: "helper", ...start } satisfies ToWorker);
-    });
+    }
+    for (const worker of this.#spare.splice(0)) worker.terminate();
   }
 
   call<K extends Operation>(op: K, args: Operations[K][0], options: CallOptions = {}): Promise<Operations[K][1]> {
@@ -86,8 +83,6 @@ export class Connection {
 
   #receive(message: FromWorker): void {
     switch (message.type) {
-      case "ready":
-        return;
       case "log":
         return this.#log(message.line);
       case "died":
@@ -120,7 +115,7 @@ export class Connection {
   #finish(error: BrinkError): void {
     if (this.#end) return;
     this.#end = error;
-    for (const worker of [this.#worker, ...this.#helpers]) worker.terminate();
+    for (const worker of [this.#worker, ...this.#helpers, ...this.#spare]) worker.terminate();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const call of calls) call.reject(error);

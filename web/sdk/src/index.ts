@@ -60,7 +60,8 @@ export class Brink {
     const base = typeof document === "undefined" ? import.meta.url : document.baseURI;
     const wasmBase = new URL(options.wasmBase ?? new URL("./", import.meta.url), base).href;
     signal?.throwIfAborted();
-    const connection = new Connection((line) => console.debug(`brink: ${line}`));
+    const shared = threads > 1 && globalThis.crossOriginIsolated && (options.variant?.endsWith("threads") ?? true);
+    const connection = new Connection(shared ? threads - 1 : 0, (line) => console.debug(`brink: ${line}`));
     const abandon = () => connection.dispose();
     signal?.addEventListener("abort", abandon, { once: true });
     try {
@@ -70,7 +71,7 @@ export class Brink {
         wasmBase: wasmBase.endsWith("/") ? wasmBase : `${wasmBase}/`,
         variant: options.variant,
       });
-      await Promise.all(helpers.map((helper) => connection.startHelper(helper)));
+      connection.startHelpers(helpers);
       return new Brink(connection, info);
     } catch (error) {
       connection.dispose();

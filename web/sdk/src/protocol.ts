@@ -1,7 +1,7 @@
 /* protocol.ts — what page and worker say to each other.
 
    The page numbers its calls; the worker answers each exactly once, with any number of events
-   before. A worker is told its role first: the engine, or a helper thread of the engine. */
+   before. A worker that is first told to be a helper thread computes and is asked nothing. */
 import type { WireError } from "./errors.js";
 import type { RawTensor } from "./tensor.js";
 import type {
@@ -85,7 +85,6 @@ export interface Operations {
 export type Operation = keyof Operations;
 
 export type ToWorker =
-  | { type: "engine" }
   | ({ type: "helper" } & HelperStart)
   | { type: "call"; id: number; op: Operation; args: unknown }
   | { type: "abort"; id: number }
@@ -100,6 +99,5 @@ export type FromWorker =
   | { type: "result"; id: number; value: unknown }
   | { type: "failure"; id: number; error: WireError }
   | { type: "event"; id: number; event: CallEvent }
-  | { type: "ready" }
   | { type: "log"; line: string }
   | { type: "died"; message: string };

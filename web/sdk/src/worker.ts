@@ -105,10 +105,8 @@ async function call(id: number, op: Operation, args: unknown): Promise<void> {
 scope.onmessage = ({ data }) => {
   if (dead) return;
   switch (data.type) {
-    case "engine":
-      return scope.postMessage({ type: "ready" });
     case "helper":
-      runHelper(data, () => scope.postMessage({ type: "ready" }), log).catch(die);
+      runHelper(data, log).catch(die);
       return;
     case "call":
       void call(data.id, data.op, data.args);

@@ -5,10 +5,10 @@
    page by number, never by pointer; whatever still uses one ends before it is destroyed. */
 import { makeError, type ErrorCode } from "../errors.js";
 import * as layout from "../layout.js";
-import type { Operations, WireModel, WireSource } from "../protocol.js";
+import type { Operations, WireModel } from "../protocol.js";
 import type { RawTensor } from "../tensor.js";
 import type { EngineInfo, GeneratedToken, GenerateStats, MemoryUse, Message, ModelFacts, ValueInfo } from "../types.js";
-import { fetchFile, Progress } from "./files.js";
+import { Progress, Transfers } from "./files.js";
 import { Heap, type Scope } from "./heap.js";
 import { Aborted, disposed, type Job } from "./job.js";
 import type { Exports, Loaded } from "./module.js";
@@ -134,6 +134,7 @@ export class Engine {
     const exports = this.#exports;
     const scope = heap.scope();
     const progress = new Progress(job.post);
+    const files = new Transfers(this, args.source, progress, job);
     let task = 0;
     try {
       const out = scope.alloc(4);
@@ -144,7 +145,7 @@ export class Engine {
       task = heap.u32(out);
       const want = scope.alloc(layout.want.size);
       while (!this.#advance(task, job, sliceUs, "loading")) {
-        if (exports.web_task_want(task, want)) await this.#supply(task, want, args.source, progress, job);
+        if (exports.web_task_want(task, want)) await this.#supply(task, want, files, job);
         else await nextTurn();
       }
       this.#check(exports.web_model_take(task, out), "loading");
@@ -154,16 +155,22 @@ export class Engine {
       progress.post("");
       return { model: id, ...this.#describe(model.pointer) };
     } finally {
+      await files.end();
       if (task) exports.web_task_destroy(task);
       scope.free();
     }
   }
 
-  async #supply(task: number, want: number, source: WireSource, progress: Progress, job: Job): Promise<void> {
-    const { heap } = this;
-    const name = heap.text(heap.u32(want + layout.want.file));
-    const least = heap.u64(want + layout.want.leastBytes);
-    const file = await fetchFile(this, source, name, least, progress, job);
+  #want(at: number): [name: string, leastBytes: number] {
+    return [this.heap.text(this.heap.u32(at + layout.want.file)), this.heap.u64(at + layout.want.leastBytes)];
+  }
+
+  /** Answers a want; what will be wanted later begins to come at the same time. */
+  async #supply(task: number, want: number, files: Transfers, job: Job): Promise<void> {
+    const [name, least] = this.#want(want);
+    files.begin(name, least);
+    for (let i = 0; this.#exports.web_task_want_later(task, i, want); i++) files.begin(...this.#want(want));
+    const file = await files.take(name, least);
     job.check();
     if (!file) {
       this.#check(this.#exports.web_task_supply_missing(task), "loading");

@@ -1,7 +1,10 @@
 /* files.ts — a model's files, each streamed chunk by chunk into a buffer of the wasm heap.
 
-   Invariant: of a file at most one chunk lies outside the heap. Only where a server does not say
-   how long a file is (and the graph does not either) is a buffer outgrown and copied. */
+   Files are fetched side by side from when it is known that the load will ask for them.
+
+   Invariant: of a file at most one chunk lies outside the heap, and each file is fetched once. Only
+   where a server does not say how long a file is (and the graph does not either) is a buffer
+   outgrown and copied. */
 import { makeError } from "../errors.js";
 import type { CallEvent, WireSource } from "../protocol.js";
 import type { Engine } from "./engine.js";
@@ -28,10 +31,10 @@ async function* read(stream: ReadableStream<Uint8Array>, name: string): AsyncGen
   }
 }
 
-async function openUrl(url: string, name: string, job: Job): Promise<Opened | undefined> {
+async function openUrl(url: string, name: string, job: Job, signal: AbortSignal): Promise<Opened | undefined> {
   let response: Response;
   try {
-    response = await fetch(url, { signal: job.signal });
+    response = await fetch(url, { signal });
   } catch (error) {
     job.check();
     throw makeError("network", `${name}: ${url} could not be fetched (${(error as Error).message})`);
@@ -57,17 +60,17 @@ async function* pull(job: Job, file: string, size: number): AsyncGenerator<Uint8
     yield await job.pull(file, offset, Math.min(chunk, size - offset));
 }
 
-async function open(source: WireSource, name: string, job: Job): Promise<Opened | undefined> {
+async function open(source: WireSource, name: string, job: Job, signal: AbortSignal): Promise<Opened | undefined> {
   if (source.kind === "folder") {
     const url = new URL(name.split("/").map(encodeURIComponent).join("/"), source.base);
     if (!url.href.startsWith(source.base))
       throw makeError("bad-input", `${name}: a model's file must lie in the model's folder`);
     url.search = source.search;
-    return openUrl(url.href, name, job);
+    return openUrl(url.href, name, job, signal);
   }
   const file = Object.hasOwn(source.files, name) ? source.files[name]! : undefined;
   if (!file) return undefined;
-  if ("url" in file) return openUrl(file.url, name, job);
+  if ("url" in file) return openUrl(file.url, name, job, signal);
   if ("blob" in file) return { size: file.blob.size, chunks: read(file.blob.stream(), name) };
   return { size: file.bytes, chunks: pull(job, name, file.bytes) };
 }
@@ -81,12 +84,12 @@ export class Progress {
   constructor(post: (event: CallEvent) => void) {
     this.#post = post;
   }
+  /** Bytes that will come, as soon as that is known. */
   expect(bytes: number): void {
-    this.#total = Math.max(this.#total, this.#loaded + bytes);
+    this.#total += bytes;
   }
   add(bytes: number, file: string): void {
     this.#loaded += bytes;
-    this.#total = Math.max(this.#total, this.#loaded);
     if (performance.now() - this.#last >= 50) this.post(file);
   }
   post(file: string): void {
@@ -95,16 +98,22 @@ export class Progress {
   }
 }
 
+interface Fetched {
+  pointer: number;
+  size: number;
+}
+
 /** The whole of a file in a buffer from web_buffer_alloc, or undefined if there is none. */
-export async function fetchFile(
+async function fetchFile(
   engine: Engine,
   source: WireSource,
   name: string,
   leastBytes: number,
   progress: Progress,
   job: Job,
-): Promise<{ pointer: number; size: number } | undefined> {
-  const opened = await open(source, name, job);
+  signal: AbortSignal,
+): Promise<Fetched | undefined> {
+  const opened = await open(source, name, job, signal);
   if (!opened) return undefined;
   let capacity = opened.size ?? Math.max(leastBytes, 1 << 16);
   if (opened.size !== undefined) progress.expect(opened.size);
@@ -112,7 +121,7 @@ export async function fetchFile(
   let size = 0;
   try {
     for await (const chunk of opened.chunks) {
-      job.check();
+      signal.throwIfAborted();
       if (size + chunk.length > capacity) {
         const larger = Math.max(Math.ceil(capacity * 1.5), size + chunk.length);
         const moved = engine.bufferAlloc(larger, name);
@@ -123,6 +132,7 @@ export async function fetchFile(
       }
       engine.heap.bytes.set(chunk, pointer + size);
       size += chunk.length;
+      if (opened.size === undefined) progress.expect(chunk.length);
       progress.add(chunk.length, name);
     }
     if (opened.size !== undefined && size < opened.size)
@@ -133,5 +143,47 @@ export async function fetchFile(
     engine.bufferFree(pointer);
     job.check(); // an aborted transfer fails with an error of its own: report the abort
     throw error;
+  }
+}
+
+/** The files of one load. What was begun and not taken is ended and freed by end(). */
+export class Transfers {
+  #engine: Engine;
+  #source: WireSource;
+  #progress: Progress;
+  #job: Job;
+  #controller = new AbortController();
+  #begun = new Map<string, Promise<Fetched | undefined>>();
+
+  constructor(engine: Engine, source: WireSource, progress: Progress, job: Job) {
+    this.#engine = engine;
+    this.#source = source;
+    this.#progress = progress;
+    this.#job = job;
+    const stop = () => this.#controller.abort(job.signal.reason);
+    if (job.signal.aborted) stop();
+    else job.signal.addEventListener("abort", stop, { once: true });
+  }
+
+  begin(name: string, leastBytes: number): void {
+    if (this.#begun.has(name)) return;
+    const file = fetchFile(this.#engine, this.#source, name, leastBytes, this.#progress, this.#job, this.#controller.signal);
+    file.catch(() => {}); // told to whoever takes it
+    this.#begun.set(name, file);
+  }
+
+  /** The file, which is the caller's from now on; undefined if there is none. */
+  take(name: string, leastBytes: number): Promise<Fetched | undefined> {
+    this.begin(name, leastBytes);
+    const file = this.#begun.get(name)!;
+    this.#begun.delete(name);
+    return file;
+  }
+
+  async end(): Promise<void> {
+    this.#controller.abort();
+    for (const file of await Promise.allSettled(this.#begun.values()))
+      if (file.status === "fulfilled" && file.value) this.#engine.bufferFree(file.value.pointer);
+    this.#begun.clear();
   }
 }

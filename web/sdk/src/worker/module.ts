@@ -25,6 +25,7 @@ export interface Exports {
   web_task_destroy(task: number): void;
   web_load_begin(context: number, graph: number, flags: number, out: number): number;
   web_task_want(task: number, want: number): number;
+  web_task_want_later(task: number, index: number, want: number): number;
   web_buffer_alloc(context: number, size: number): number;
   web_buffer_free(context: number, data: number): void;
   web_task_supply(task: number, data: number, size: number): number;
