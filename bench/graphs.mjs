@@ -5,7 +5,7 @@
    run. Silero is timed a chunk of 512 samples at a time, its state carried from one to the next. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Child, driver, figure, median, modelsFolder, order, out, prompts, python, repeat, root, save, table, threadCounts, threadsText, warnIfBusy } from "./lib.mjs";
+import { bertIds, Child, driver, figure, median, modelsFolder, order, out, python, repeat, root, save, table, threadCounts, threadsText, warnIfBusy } from "./lib.mjs";
 
 const f32 = 1, i64 = 7;
 
@@ -17,8 +17,6 @@ export function noise(count, seed = 1) {
     return state / 2 ** 31 - 1;
   });
 }
-/** The prompt's ids as ids of MiniLM's vocabulary of 30,522, none of them special. */
-export const bertIds = (count) => Array.from({ length: count }, (_, i) => 2000 + (prompts().speed[i % 512] % 28000));
 const whole = (values) => BigInt64Array.from(values, BigInt);
 
 /** Speech-like: a tone whose pitch and loudness wander, with noise. */

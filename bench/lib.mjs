@@ -23,6 +23,8 @@ export const threadCounts = process.env.BENCH_THREADS ? process.env.BENCH_THREAD
 export const modelName = process.env.BENCH_MODEL ?? "smollm2";
 export const modelsFolder = fromRoot("BRINK_MODELS", "build/models");
 export const prompts = () => JSON.parse(readFileSync(join(out, "prompts.json"), "utf8"));
+/** The prompt's ids as ids of MiniLM's vocabulary of 30,522, none of them special. */
+export const bertIds = (count) => Array.from({ length: count }, (_, i) => 2000 + (prompts().speed[i % 512] % 28000));
 export const threadsText = (n) => `${n} thread${n > 1 ? "s" : ""}`;
 
 export function median(values) {
