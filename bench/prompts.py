@@ -2,8 +2,9 @@
 
     python prompts.py OUT.json
 
-writes {"speed": [512 ids], "agreement": [20 lists of 64 ids]}: the beginning of the first long
-visit, and the beginnings of the first ten dialogues of each corpus that are long enough.
+writes {"speed": [512 ids], "agreement": [20 lists of 64 ids], "accuracy": [6 lists of 512 ids]}: the
+beginning of the first long visit, the beginnings of the first ten dialogues of each corpus that are
+long enough, and the beginnings of the first six long visits.
 """
 
 import csv
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SPEED_TOKENS, PROMPTS, PROMPT_TOKENS = 512, 20, 64
+SPEED_TOKENS, PROMPTS, PROMPT_TOKENS, ACCURACY_WINDOWS = 512, 20, 64, 6
 
 
 def dialogues(corpus: str):
@@ -48,8 +49,10 @@ def beginnings(corpus: str, count: int, tokens: int) -> list[list[int]]:
 
 def main(out: str) -> None:
     half = PROMPTS // 2
+    long = beginnings("aci-bench", ACCURACY_WINDOWS, SPEED_TOKENS)
     prompts = {
-        "speed": beginnings("aci-bench", 1, SPEED_TOKENS)[0],
+        "speed": long[0],
+        "accuracy": long,
         "agreement": [
             ids
             for corpus in ("mts-dialog", "aci-bench")
