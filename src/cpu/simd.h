@@ -136,7 +136,8 @@ typedef struct simd_table {
                    int64_t columns);
     void (*taps)(float *to, const float *from, const int64_t *offset, const float *w, int64_t count,
                  int64_t n);
-    void (*even)(float *to, const float *x, int64_t n); /* to[i] = x[2 * i] */
+    void (*even)(float *to, const float *x, int64_t n);                /* to[i] = x[2 * i] */
+    void (*zip)(float *to, const float *x, const float *y, int64_t n); /* x[0], y[0], x[1] … */
 
     /* to[r][i] = f(x[r][i] + bias[r * bias_step] + more[r][i]), rows of x lie x_row apart, those of
        to and more to_row; bias and more may be NULL, to may be x. f is any but those of

@@ -67,6 +67,19 @@ static void even_row(float *to, const float *x, int64_t n)
         to[i] = x[2 * i];
 }
 
+static void zip_rows(float *to, const float *x, const float *y, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        v_store(to + 2 * i, v_zip_low(v_load(x + i), v_load(y + i)));
+        v_store(to + 2 * i + LANES, v_zip_high(v_load(x + i), v_load(y + i)));
+    }
+    for (; i < n; i++) {
+        to[2 * i] = x[i];
+        to[2 * i + 1] = y[i];
+    }
+}
+
 static inline vf v_activate(const activation *f, vf x)
 {
     const vf zero = {0}, one = v_set(1), a = v_set(f->alpha), b = v_set(f->beta);
@@ -125,4 +138,5 @@ static void finish_rows(int64_t rows, int64_t n, const float *x, int64_t x_row, 
 }
 
 #define IMAGE_ENTRIES                                                                              \
-    .gather = gather_rows, .taps = taps_row, .even = even_row, .finish = finish_rows
+    .gather = gather_rows, .taps = taps_row, .even = even_row, .zip = zip_rows,                    \
+    .finish = finish_rows

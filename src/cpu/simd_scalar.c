@@ -257,6 +257,14 @@ static void even_row(float *to, const float *x, int64_t n)
         to[i] = x[2 * i];
 }
 
+static void zip_rows(float *to, const float *x, const float *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        to[2 * i] = x[i];
+        to[2 * i + 1] = y[i];
+    }
+}
+
 static void finish_rows(int64_t rows, int64_t n, const float *x, int64_t x_row, float *to,
                         int64_t to_row, const float *bias, int64_t bias_step, const float *more,
                         const activation *f)
@@ -307,5 +315,6 @@ const simd_table simd_scalar = {
     .gather = gather_rows,
     .taps = taps_row,
     .even = even_row,
+    .zip = zip_rows,
     .finish = finish_rows,
 };

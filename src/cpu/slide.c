@@ -21,12 +21,14 @@
 #include <string.h>
 
 enum {
-    PANEL = 6144,        /* floats of a panel: three quarters of a 32 KiB cache            */
-    ROWS = 256,          /* outputs that pass by a panel                                   */
-    CHUNK = 1024,        /* results of a depthwise row                                     */
-    SLAB = 1 << 16,      /* floats of a slab that stay in the second cache                 */
-    SLAB_MOST = 1 << 24, /* and those that are unreasonable, unless the image is so large  */
-    RUNS = 64            /* more than a tile has results */
+    PANEL = 6144,        /* floats of a panel: three quarters of a 32 KiB cache             */
+    WIDE = 128,          /* results whose panels take turns with the same weights           */
+    DEPTH = 256,         /* the most channels and taps of a panel                           */
+    ROWS = 256,          /* outputs that pass by them: with all, half of a 1 MiB cache      */
+    CHUNK = 1024,        /* results of a depthwise row                                      */
+    SLAB = 1 << 17,      /* floats of a slab that stay in the second cache                  */
+    SLAB_MOST = 1 << 24, /* and those that are unreasonable, unless the image is so large   */
+    RUNS = WIDE          /* a panel's and a chunk's stretches of results                    */
 };
 
 /* How one part walks a dimension: position t and tap i meet element t * stride + first + i * delta
@@ -41,7 +43,7 @@ typedef struct part {
     axis axis[WINDOW_RANK];
     int64_t depth;         /* channels * taps                */
     const int64_t *offset; /* [depth], in the slab           */
-    const float *weight;   /* [groups * outputs, depth]      */
+    const float *weight;   /* [groups * outputs, merged, depth] */
 } part;
 
 typedef struct slide_job {
@@ -57,9 +59,10 @@ typedef struct slide_job {
     int64_t plane, channel, slab; /* floats of a phase, a channel, all                       */
     bool direct;                  /* the image is the slab                                   */
     int64_t parts, output_block, output_blocks, image_blocks;
+    int64_t merged; /* parts that differ in weights and where results lie only; else 1 */
     part *part;
     char *memory;
-    uint64_t each;
+    uint64_t each, panel, sums; /* bytes of a thread; floats of its panels and sums */
 } slide_job;
 
 static int64_t up(int64_t a, int64_t b) /* a / b rounded up, b > 0 */
@@ -161,6 +164,22 @@ static int64_t shared_pitch(const slide_job *job)
     return most(most(job->total[d], least(content, rows)), rows - most(zeros, 0));
 }
 
+/* Where a kernel does not overlap itself, all parts of a transposed convolution meet the same
+   elements, and their outputs are outputs of one. */
+static bool same_taps(const slide_job *job)
+{
+    const slide *s = job->s;
+    bool same = s->transposed && job->parts > 1 && job->parts * 4 <= ROWS;
+    for (uint32_t d = 0; same && d < job->rank; d++) {
+        axis x = axis_of(s, d, 0, job->before[d]);
+        for (int64_t p = 1; p < axis_parts(s, d); p++) {
+            axis y = axis_of(s, d, p, job->before[d]);
+            same = same && x.first == y.first && x.taps == y.taps && x.count == y.count;
+        }
+    }
+    return same;
+}
+
 static double slab_floats(const slide_job *job)
 {
     double n = (double)job->s->channels;
@@ -176,10 +195,14 @@ static bool choose_blocks(slide_job *job, uint32_t threads)
     uint32_t last = job->rank - 1;
     double image = (double)s->channels * (double)job->image_size;
     memcpy(job->block, job->total, sizeof job->block);
-    for (uint32_t d = 0; !job->direct && d < job->rank; d++)
-        while (slab_floats(job) > (s->outputs <= 2 ? SLAB / 8 : SLAB) &&
+    for (uint32_t d = 0; !job->direct && d < job->rank; d++) {
+        /* halos stay small as long as four times the cache does not overflow */
+        double limit = s->outputs * job->merged <= 2 ? SLAB / 16 : SLAB;
+        int64_t halo = d == last ? 64 : most(1, 8 * job->shift[d]);
+        while (slab_floats(job) > (job->block[d] > halo ? limit : 4 * limit) &&
                job->block[d] > (d == last ? 64 : 1))
             job->block[d] = (job->block[d] + 1) / 2;
+    }
     for (uint32_t d = 0; !job->direct && d < job->rank; d++)
         while (slab_floats(job) > SLAB_MOST && slab_floats(job) > 2 * image && job->block[d] > 1)
             job->block[d] = (job->block[d] + 1) / 2;
@@ -227,6 +250,7 @@ static bool lay_out(slide_job *job, uint32_t threads)
         job->image_size *= job->image[d];
         job->result_size *= job->result[d];
     }
+    job->merged = same_taps(job) ? job->parts : 1;
     if (job->direct && flat) { /* every element once: space is one dimension */
         job->rank = 1;
         job->total[0] = job->image[0] = job->result[0] = job->image_size;
@@ -240,21 +264,24 @@ static bool lay_out(slide_job *job, uint32_t threads)
         job->rows[d] = job->block[d] + job->shift[d];
         if (d == last && job->blocks[d] == 1 && !job->direct)
             job->rows[d] = shared_pitch(job);
+        if (job->direct)
+            job->rows[d] = job->image[d];
         job->pitch[d] = job->plane;
-        job->plane *= job->direct ? job->image[d] : job->rows[d];
+        job->plane *= job->rows[d];
         phases *= job->phases[d];
         if (d > 0)
             job->result_pitch[d - 1] = job->result_pitch[d] * job->result[d];
     }
     job->channel = job->direct ? job->image_size : job->plane * phases;
-    job->slab = job->direct ? 0 : job->channel * s->channels + job->block[last] + job->shift[last];
+    job->slab = job->channel * s->channels + job->block[last] + job->shift[last];
+    job->slab = job->direct ? 0 : up(job->slab, 16) * 16; /* so that panels are aligned */
     return true;
 }
 
 /* ── Tables ── */
 
 /* Offsets and, for a transposed convolution, the weights of a part in the order of its taps. */
-static void fill_part(const slide_job *job, part *p, int64_t *offset, float *weight)
+static void fill_part(const slide_job *job, part *p, int64_t row, int64_t *offset, float *weight)
 {
     const slide *s = job->s;
     const window *w = &s->window;
@@ -276,7 +303,8 @@ static void fill_part(const slide_job *job, part *p, int64_t *offset, float *wei
         for (int64_t o = 0; s->transposed && o < s->groups * s->outputs; o++)
             for (int64_t c = 0; c < s->channels; c++) {
                 int64_t from = (o / s->outputs * s->channels + c) * s->outputs + o % s->outputs;
-                weight[o * p->depth + c * taps + t] = s->weight[from * w->kernel_size + source];
+                weight[(o * job->merged + row) * p->depth + c * taps + t] =
+                    s->weight[from * w->kernel_size + source];
             }
         window_next(w->rank, dims, at);
     }
@@ -299,35 +327,35 @@ static void fill_parts(slide_job *job, int64_t *offset, float *weight)
         }
         if (job->rank < s->window.rank)
             p->axis[0].count = job->total[0];
-        fill_part(job, p, offset, weight);
-        offset += p->depth;
-        weight += s->transposed ? s->groups * s->outputs * p->depth : 0;
+        fill_part(job, p, job->merged > 1 ? i : 0, offset, weight);
+        if (job->merged == 1) {
+            offset += p->depth;
+            weight += s->transposed ? s->groups * s->outputs * p->depth : 0;
+        }
         window_next(s->window.rank, dims, at);
     }
 }
 
 /* ── The slab ── */
 
-/* One row: elements first, first + step … of a row of n, zeros outside; all zeros where there is no
-   row. */
-static void slab_row(float *to, int64_t count, const float *row, int64_t n, int64_t first,
+/* One row of `count`: every step-th element from `row` on in [begin, end), zeros around; all zeros
+   where there is no row. */
+static void slab_row(float *to, int64_t count, const float *row, int64_t begin, int64_t end,
                      int64_t step)
 {
-    int64_t begin = 0, end = 0;
-    if (row != NULL) {
-        begin = least(count, most(0, up(-first, step)));
-        end = least(count, most(begin, up(n - first, step)));
-        row += first + begin * step;
-    }
-    memset(to, 0, (size_t)begin * sizeof(float));
-    if (step == 1)
-        memcpy(to + begin, row != NULL ? row : to, (size_t)(end - begin) * sizeof(float));
+    if (row == NULL)
+        begin = end = 0;
+    for (int64_t i = 0; i < begin; i++)
+        to[i] = 0;
+    if (step == 1 && end > begin)
+        memcpy(to + begin, row, (size_t)(end - begin) * sizeof(float));
     else if (step == 2)
         simd()->even(to + begin, row, end - begin);
     else
         for (int64_t i = begin; i < end; i++)
             to[i] = row[(i - begin) * step];
-    memset(to + end, 0, (size_t)(count - end) * sizeof(float));
+    for (int64_t i = end; i < count; i++)
+        to[i] = 0;
 }
 
 /* The remainder by the stride that a phase stands for. */
@@ -350,6 +378,10 @@ static void fill_slab(const slide_job *job, const float *x, const int64_t *lo, f
             int64_t at[WINDOW_RANK] = {0}, rest[WINDOW_RANK];
             for (uint32_t d = 0; d <= last; d++)
                 rest[d] = remainder_of(job, d, phase[d]) - job->before[d];
+            int64_t step = job->stride[last], first = lo[last] * step + rest[last];
+            int64_t begin = least(count, most(0, up(-first, step)));
+            int64_t end = least(count, most(begin, up(job->image[last] - first, step)));
+            first += begin * step;
             do {
                 const float *row = x;
                 int64_t place = 0, source = 0;
@@ -360,10 +392,9 @@ static void fill_slab(const slide_job *job, const float *x, const int64_t *lo, f
                     place += at[d] * job->pitch[d];
                     source = source * job->image[d] + i;
                 }
-                if (row != NULL)
-                    row += source * job->image[last];
-                slab_row(slab + place, count, row, job->image[last],
-                         lo[last] * job->stride[last] + rest[last], job->stride[last]);
+                slab_row(slab + place, count,
+                         row != NULL ? row + source * job->image[last] + first : NULL, begin, end,
+                         step);
             } while (window_next(last, needed, at));
             slab += job->plane;
         } while (window_next(job->rank, job->phases, phase));
@@ -382,24 +413,21 @@ typedef struct block {
     const part *part;
     const float *base; /* of the slab */
     int64_t lo[WINDOW_RANK], n[WINDOW_RANK], positions;
-    int64_t first, filters; /* outputs of all groups */
-    float *y;               /* and more: the first output's channel */
+    int64_t at[WINDOW_RANK]; /* find_runs' place */
+    int64_t first, filters;  /* outputs of all groups */
+    float *y;                /* and more: the first output's channel */
     const float *more;
-    float *panel, *sums;
+    float *panel, *sums, *weights;
 } block;
 
-/* Positions [begin, begin + columns) of a block that are results. */
-static int64_t find_runs(const block *b, int64_t begin, int64_t columns, run *runs)
+/* Which of the next `columns` positions of a block are results. */
+static int64_t find_runs(block *b, int64_t columns, run *runs)
 {
     const slide_job *job = b->job;
     uint32_t last = job->rank - 1;
-    int64_t at[WINDOW_RANK], rest = begin, count = 0;
-    for (uint32_t d = 0; d <= last; d++) {
-        at[d] = rest / job->pitch[d];
-        rest %= job->pitch[d];
-    }
+    int64_t *at = b->at, count = 0;
     for (int64_t p = 0; p < columns;) {
-        int64_t to = 0;
+        int64_t to = 0, some = columns - p;
         bool inside = at[last] < b->n[last];
         for (uint32_t d = 0; d <= last; d++) {
             const axis *x = &b->part->axis[d];
@@ -407,16 +435,16 @@ static int64_t find_runs(const block *b, int64_t begin, int64_t columns, run *ru
             to += (x->start + (b->lo[d] + at[d]) * x->step) * job->result_pitch[d];
         }
         if (inside)
-            runs[count++] = (run){p, to, least(b->n[last] - at[last], columns - p)};
-        if (last == 0)
+            runs[count++] = (run){p, to, least(b->n[last] - at[last], some)};
+        if (last == 0 || at[last] + some < job->rows[last]) {
+            at[last] += some;
             break;
-        p += job->pitch[last - 1] - at[last];
-        at[last] = 0;
-        for (uint32_t d = last; d-- > 0;) {
-            if (++at[d] < (d > 0 ? job->pitch[d - 1] / job->pitch[d] : INT64_MAX))
-                break;
-            at[d] = 0;
         }
+        p += job->rows[last] - at[last];
+        at[last] = 0;
+        for (uint32_t d = last; d-- > 0; at[d] = 0)
+            if (++at[d] < job->rows[d] || d == 0)
+                break;
     }
     return count;
 }
@@ -438,17 +466,42 @@ static void finish(const block *b, int64_t rows, int64_t n, float *sums, int64_t
             b->y[to + r * to_row + i * step] = sums[r * sums_row + i];
 }
 
+/* Sums of `rows` outputs of as many parts. */
+static void finish_merged(const block *b, int64_t rows, int64_t n, float *sums, int64_t sums_row,
+                          int64_t to, const float *bias)
+{
+    const slide_job *job = b->job;
+    uint32_t last = job->rank - 1;
+    int64_t parts = job->merged, step = b->part->axis[last].step;
+    for (int64_t r = 0; r < rows * parts; r++, sums += sums_row) {
+        const part *p = &job->part[r % parts];
+        float *y = b->y + to + r / parts * job->result_size;
+        simd()->finish(1, n, sums, n, sums, n, bias != NULL ? bias + r / parts : NULL, 0, NULL,
+                       &job->s->f);
+        for (uint32_t d = 0; d <= last; d++)
+            y += (p->axis[d].start - job->part[0].axis[d].start) * job->result_pitch[d];
+        bool pair = step == 2 && r % 2 == 1 && p->axis[last].start == p[-1].axis[last].start + 1;
+        bool first = step == 2 && r % 2 == 0 && parts % 2 == 0 &&
+                     p[1].axis[last].start == p->axis[last].start + 1;
+        if (pair && parts % 2 == 0)
+            simd()->zip(y - 1, sums - sums_row, sums, n);
+        else if (!first)
+            for (int64_t i = 0; i < n; i++)
+                y[i * step] = sums[i];
+    }
+}
+
 /* One or two outputs: rows of sums straight from the slab. */
-static void block_taps(const block *b)
+static void block_taps(block *b)
 {
     const slide_job *job = b->job;
     const part *p = b->part;
-    int64_t pitch = job->rank > 1 ? job->pitch[job->rank - 2] : CHUNK;
+    int64_t pitch = job->rank > 1 ? job->rows[job->rank - 1] : CHUNK;
     int64_t chunk = pitch < CHUNK ? least(CHUNK / pitch, RUNS) * pitch : CHUNK;
     run runs[RUNS + 1];
     for (int64_t at = 0; at < b->positions; at += chunk) {
         int64_t columns = least(chunk, b->positions - at);
-        int64_t count = find_runs(b, at, columns, runs);
+        int64_t count = find_runs(b, columns, runs);
         for (int64_t o = 0; count > 0 && o < b->filters; o++) {
             const float *bias = job->s->bias != NULL ? job->s->bias + b->first + o : NULL;
             simd()->taps(b->sums, b->base + at, p->offset, p->weight + (b->first + o) * p->depth,
@@ -468,33 +521,59 @@ static void block_taps(const block *b)
     }
 }
 
-/* Panels of results that all outputs' weights pass by. */
-static void block_panels(const block *b)
+/* `rows` rows of the weights next to one another where all of them are larger than the second cache:
+   such rows lie so far apart that they push each other and the panel out of the first. */
+static const float *pack_weights(const block *b, int64_t output, int64_t rows, int64_t k,
+                                 int64_t count, int64_t *row)
+{
+    const float *from = b->part->weight + (b->first + output) * b->job->merged * b->part->depth + k;
+    *row = b->part->depth;
+    if (rows * b->part->depth < SLAB)
+        return from;
+    *row = count;
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(b->weights + r * count, from + r * b->part->depth, (size_t)count * sizeof(float));
+    return b->weights;
+}
+
+/* Panels of results that all outputs' weights pass by; a few panels in turn, so that the weights
+   come from the second cache for all but the first. */
+static void block_panels(block *b)
 {
     const slide_job *job = b->job;
     const part *p = b->part;
     const simd_table *v = simd();
-    int64_t width = v->tile_columns, steps = up(p->depth, PANEL / width);
+    int64_t width = v->tile_columns, steps = up(p->depth, least(DEPTH, PANEL / width));
     int64_t depth = up(p->depth, steps);
     run runs[RUNS + 1];
-    for (int64_t at = 0; at < b->positions; at += width) {
-        int64_t columns = least(width, b->positions - at);
-        int64_t count = find_runs(b, at, columns, runs);
-        for (int64_t o = 0; count > 0 && o < b->filters; o += ROWS) {
-            int64_t rows = least(ROWS, b->filters - o);
+    for (int64_t at = 0; at < b->positions; at += WIDE) {
+        int64_t columns = least(WIDE, b->positions - at), count = find_runs(b, columns, runs);
+        int64_t most_outputs = ROWS / job->merged;
+        for (int64_t o = 0; count > 0 && o < b->filters; o += most_outputs) {
+            int64_t rows = least(most_outputs, b->filters - o) * job->merged;
             for (int64_t k = 0; k < p->depth; k += depth) {
                 int64_t some = least(depth, p->depth - k);
-                if (o == 0 || steps > 1)
-                    v->gather(b->panel, b->base + at, p->offset + k, some, columns);
-                for (int64_t r = 0; r < rows; r += v->tile_rows)
-                    v->tile(least(v->tile_rows, rows - r), width, some,
-                            p->weight + (b->first + o + r) * p->depth + k, p->depth, b->panel,
-                            width, b->sums + r * width, width, k > 0);
+                int64_t row;
+                const float *weights = pack_weights(b, o, rows, k, some, &row);
+                for (int64_t c = 0; c < columns; c += width) {
+                    float *panel = b->panel + c * depth;
+                    if (o == 0 || steps > 1)
+                        v->gather(panel, b->base + at + c, p->offset + k, some,
+                                  least(width, columns - c));
+                    for (int64_t r = 0; r < rows; r += v->tile_rows)
+                        v->tile(least(v->tile_rows, rows - r), width, some, weights + r * row, row,
+                                panel, width, b->sums + r * WIDE + c, WIDE, k > 0);
+                }
             }
-            for (int64_t i = 0; i < count; i++)
-                finish(b, rows, runs[i].n, b->sums + runs[i].from, width,
-                       o * job->result_size + runs[i].to, job->result_size,
-                       job->s->bias != NULL ? job->s->bias + b->first + o : NULL, 1);
+            const float *bias = job->s->bias != NULL ? job->s->bias + b->first + o : NULL;
+            for (int64_t i = 0; i < count; i++) {
+                int64_t to = o * job->result_size + runs[i].to;
+                float *sums = b->sums + runs[i].from;
+                if (job->merged > 1)
+                    finish_merged(b, rows / job->merged, runs[i].n, sums, WIDE, to, bias);
+                else
+                    finish(b, rows, runs[i].n, sums, WIDE, to, job->result_size, bias, 1);
+            }
         }
     }
 }
@@ -506,7 +585,8 @@ static void slide_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
     const slide *s = job->s;
     float *slab = (float *)(void *)(job->memory + thread * job->each);
     block b = {.job = job, .panel = slab + job->slab};
-    b.sums = b.panel + PANEL;
+    b.sums = b.panel + job->panel;
+    b.weights = b.sums + job->sums;
     for (int64_t unit = begin; unit < end; unit++) {
         int64_t output = unit % job->output_blocks * job->output_block;
         int64_t at = unit / job->output_blocks % job->image_blocks;
@@ -525,15 +605,16 @@ static void slide_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
             fill_slab(job, x, b.lo, slab);
             b.base = slab;
         }
-        for (int64_t i = 0; i < job->parts; i++) {
+        for (int64_t i = 0; i < job->parts / job->merged; i++) {
             b.part = &job->part[i];
             b.positions = 1;
+            memset(b.at, 0, sizeof b.at);
             for (uint32_t d = 0; d < job->rank; d++) {
                 b.n[d] = least(b.lo[d] + job->block[d], b.part->axis[d].count) - b.lo[d];
                 b.positions =
                     b.n[d] > 0 && b.positions > 0 ? b.positions + (b.n[d] - 1) * job->pitch[d] : 0;
             }
-            if (s->outputs <= 2)
+            if (s->outputs * job->merged <= 2)
                 block_taps(&b);
             else
                 block_panels(&b);
@@ -621,8 +702,12 @@ brink_status slide_run(const kernel_args *a, const slide *s, bool *done)
     uint64_t offset_bytes = (uint64_t)tables * sizeof(int64_t);
     uint64_t weight_bytes = s->transposed ? (uint64_t)(tables * filters) * sizeof(float) : 0;
     uint64_t shared = (part_bytes + offset_bytes + weight_bytes + 63) / 64 * 64;
-    uint64_t sums = (uint64_t)most(CHUNK, ROWS * simd()->tile_columns);
-    job.each = (((uint64_t)job.slab + PANEL + sums) * sizeof(float) + 63) / 64 * 64;
+    bool wide = s->outputs * job.merged > 2; /* and not block_taps */
+    int64_t rows = least(ROWS, s->outputs * job.merged), deep = least(tables, DEPTH);
+    job.sums = (uint64_t)(wide ? rows * WIDE : CHUNK);
+    job.panel = (uint64_t)(wide ? deep * WIDE : 0);
+    job.each = ((uint64_t)job.slab + job.panel + job.sums + (uint64_t)(wide ? rows * deep : 0));
+    job.each = (job.each * sizeof(float) + 63) / 64 * 64;
     char *memory = kernel_scratch(a, shared + threads * job.each);
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;

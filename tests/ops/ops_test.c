@@ -585,6 +585,9 @@ static void compare_images(void)
         table->even(b, x, half);
         scalar->even(a, x, half);
         expect("even", half, b, a, half, 0);
+        table->zip(b, x, y, half);
+        scalar->zip(a, x, y, half);
+        expect("zip", half, b, a, 2 * half, 0);
         for (f.kind = ACTIVATION_NONE; f.kind <= ACTIVATION_HARD_SWISH; f.kind++) {
             f.scaled = !f.scaled;
             if (activation_slow(&f))
