@@ -130,8 +130,12 @@ typedef struct simd_table {
     void (*packed_dot)(const packed_dot *d);
     void (*packed_dot_f32)(const packed_dot *d);
 
-    /* For convolutions (cpu/slide.c). gather: panel[i, tile_columns] = from[offset[i] + c] for
-       c < columns, zero beyond. taps: to[i] = Σ over t of w[t] * from[offset[t] + i]. */
+    /* For convolutions (cpu/slide.c). gather: panel[i, panel_columns] = from[offset[i] + c] for
+       c < columns, zero beyond. panel_tile: as tile, of such a panel; all of the last vector of a
+       row of y is written. taps: to[i] = Σ over t of w[t] * from[offset[t] + i]. */
+    int32_t panel_columns;
+    void (*panel_tile)(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                       const float *panel, float *y, int64_t y_row, bool add);
     void (*gather)(float *panel, const float *from, const int64_t *offset, int64_t count,
                    int64_t columns);
     void (*taps)(float *to, const float *from, const int64_t *offset, const float *w, int64_t count,

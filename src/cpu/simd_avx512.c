@@ -10,6 +10,7 @@
 #define LANES 16
 #define TILE_ROWS 8
 #define TILE_VECTORS 2
+#define PANEL_VECTORS 3
 typedef float vf __attribute__((vector_size(64)));
 typedef int32_t vi __attribute__((vector_size(64)));
 

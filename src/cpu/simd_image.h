@@ -1,25 +1,84 @@
 /* simd_image.h — the inner loops of convolutions, written once for any vector width.
 
-   Included after cpu/simd_vector.h, whose names it uses. `taps` is bound by loads, one a
-   multiply-add; `gather` and `finish` move panels and tiles that lie in the first caches. */
+   Included after cpu/simd_vector.h, whose names it uses; PANEL_VECTORS is how wide a tile is, with
+   TILE_ROWS rows: at least as many multiply-adds as other instructions matter where two threads
+   share a core. `taps` is bound by loads, one a multiply-add; `gather` and `finish` move panels and
+   tiles that lie in the first caches. */
+
+enum { PANEL_COLUMNS = LANES * PANEL_VECTORS };
+
+static inline __attribute__((always_inline)) void panel_block(int rows, int vectors, int64_t k,
+                                                              const float *x, int64_t x_row,
+                                                              const float *panel, float *y,
+                                                              int64_t y_row, bool add)
+{
+    vf sum[TILE_ROWS][PANEL_VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = add ? v_load(y + r * y_row + v * LANES) : (vf){0};
+    for (int64_t i = 0; i < k; i++, panel += PANEL_COLUMNS) {
+        vf w[PANEL_VECTORS];
+        for (int v = 0; v < vectors; v++)
+            w[v] = v_load(panel + v * LANES);
+        for (int r = 0; r < rows; r++) {
+            vf p = v_set(x[r * x_row + i]);
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] = v_fma(p, w[v], sum[r][v]);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++)
+            v_store(y + r * y_row + v * LANES, sum[r][v]);
+}
+
+/* Full tiles, narrower ones, and rows by eight (or what a tile has), four, two and one. */
+static void panel_tile(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                       const float *panel, float *y, int64_t y_row, bool add)
+{
+#define CASE(r, v)                                                                                 \
+    if (rows == (r) && columns > ((v) - 1) * LANES) {                                              \
+        panel_block(r, v, k, x, x_row, panel, y, y_row, add);                                      \
+        return;                                                                                    \
+    }
+#define CASES(r) /* the widest first */                                                            \
+    PANEL_CASE_3(r)                                                                                \
+    CASE(r, 2)                                                                                     \
+    CASE(r, 1)
+#if PANEL_VECTORS > 2
+#define PANEL_CASE_3(r) CASE(r, 3)
+#else
+#define PANEL_CASE_3(r)
+#endif
+    for (int64_t some; rows > 0; rows -= some, x += some * x_row, y += some * y_row) {
+        CASES(TILE_ROWS)
+        CASES(4)
+        CASES(2)
+        CASES(1)
+        some = rows > TILE_ROWS ? TILE_ROWS : rows > 4 ? 4 : rows > 2 ? 2 : 1;
+        panel_tile(some, columns, k, x, x_row, panel, y, y_row, add);
+    }
+#undef PANEL_CASE_3
+#undef CASES
+#undef CASE
+}
 
 static void gather_rows(float *panel, const float *from, const int64_t *offset, int64_t count,
                         int64_t columns)
 {
-    if (columns == TILE_COLUMNS) {
-        for (int64_t i = 0; i < count; i++, panel += TILE_COLUMNS)
-            for (int v = 0; v < TILE_VECTORS; v++)
+    if (columns == PANEL_COLUMNS) {
+        for (int64_t i = 0; i < count; i++, panel += PANEL_COLUMNS)
+            for (int v = 0; v < PANEL_VECTORS; v++)
                 v_store(panel + v * LANES, v_load(from + offset[i] + v * LANES));
         return;
     }
-    for (int64_t i = 0; i < count; i++, panel += TILE_COLUMNS) {
+    for (int64_t i = 0; i < count; i++, panel += PANEL_COLUMNS) {
         const float *row = from + offset[i];
         int64_t c = 0;
         for (; c + LANES <= columns; c += LANES)
             v_store(panel + c, v_load(row + c));
         if (c < columns)
             v_store(panel + c, v_load_part(row + c, columns - c, 0));
-        for (c += c < columns ? LANES : 0; c < TILE_COLUMNS; c += LANES)
+        for (c += c < columns ? LANES : 0; c < PANEL_COLUMNS; c += LANES)
             v_store(panel + c, (vf){0});
     }
 }
@@ -138,5 +197,5 @@ static void finish_rows(int64_t rows, int64_t n, const float *x, int64_t x_row, 
 }
 
 #define IMAGE_ENTRIES                                                                              \
-    .gather = gather_rows, .taps = taps_row, .even = even_row, .zip = zip_rows,                    \
-    .finish = finish_rows
+    .panel_columns = PANEL_COLUMNS, .panel_tile = panel_tile, .gather = gather_rows,               \
+    .taps = taps_row, .even = even_row, .zip = zip_rows, .finish = finish_rows

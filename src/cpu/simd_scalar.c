@@ -232,6 +232,12 @@ static float dot_q8_f32(const uint8_t *w, const float *scale, const float *zero,
     return (float)total;
 }
 
+static void panel_tile(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
+                       const float *panel, float *y, int64_t y_row, bool add)
+{
+    tile(rows, columns, k, x, x_row, panel, TILE_COLUMNS, y, y_row, add);
+}
+
 static void gather_rows(float *panel, const float *from, const int64_t *offset, int64_t count,
                         int64_t columns)
 {
@@ -312,6 +318,8 @@ const simd_table simd_scalar = {
     .dot_q8 = dot_q8,
     .dot_q4_f32 = dot_q4_f32,
     .dot_q8_f32 = dot_q8_f32,
+    .panel_columns = TILE_COLUMNS,
+    .panel_tile = panel_tile,
     .gather = gather_rows,
     .taps = taps_row,
     .even = even_row,

@@ -22,7 +22,7 @@
 
 enum {
     PANEL = 6144,        /* floats of a panel: three quarters of a 32 KiB cache             */
-    WIDE = 128,          /* results whose panels take turns with the same weights           */
+    WIDE = 144,          /* results whose panels take turns with the same weights           */
     DEPTH = 256,         /* the most channels and taps of a panel                           */
     ROWS = 256,          /* outputs that pass by them: with all, half of a 1 MiB cache      */
     CHUNK = 1024,        /* results of a depthwise row                                      */
@@ -215,13 +215,13 @@ static bool choose_blocks(slide_job *job, uint32_t threads)
     }
     /* more blocks of the first dimension, of the same size, while halos stay small */
     int64_t wanted = threads > 1 ? 4 * (int64_t)threads : 1, wide = job->direct ? 1 : 4;
-    int64_t rows = most(wide * job->shift[0], job->rank == 1 ? 4 * simd()->tile_columns : 1);
+    int64_t rows = most(wide * job->shift[0], job->rank == 1 ? 4 * simd()->panel_columns : 1);
     if (units < wanted && units > 0)
         job->blocks[0] = most(job->blocks[0], least(up(wanted, units / job->blocks[0]),
                                                     job->total[0] / most(rows, 1)));
     job->block[0] = up(job->total[0], job->blocks[0]);
     if (job->rank == 1)
-        job->block[0] = up(job->block[0], simd()->tile_columns) * simd()->tile_columns;
+        job->block[0] = up(job->block[0], simd()->panel_columns) * simd()->panel_columns;
     job->image_blocks = 1;
     for (uint32_t d = 0; d < job->rank; d++) {
         job->blocks[d] = up(job->total[d], job->block[d]);
@@ -543,11 +543,11 @@ static void block_panels(block *b)
     const slide_job *job = b->job;
     const part *p = b->part;
     const simd_table *v = simd();
-    int64_t width = v->tile_columns, steps = up(p->depth, least(DEPTH, PANEL / width));
-    int64_t depth = up(p->depth, steps);
+    int64_t width = v->panel_columns, steps = up(p->depth, least(DEPTH, PANEL / width));
+    int64_t depth = up(p->depth, steps), wide = WIDE / width * width;
     run runs[RUNS + 1];
-    for (int64_t at = 0; at < b->positions; at += WIDE) {
-        int64_t columns = least(WIDE, b->positions - at), count = find_runs(b, columns, runs);
+    for (int64_t at = 0; at < b->positions; at += wide) {
+        int64_t columns = least(wide, b->positions - at), count = find_runs(b, columns, runs);
         int64_t most_outputs = ROWS / job->merged;
         for (int64_t o = 0; count > 0 && o < b->filters; o += most_outputs) {
             int64_t rows = least(most_outputs, b->filters - o) * job->merged;
@@ -560,9 +560,8 @@ static void block_panels(block *b)
                     if (o == 0 || steps > 1)
                         v->gather(panel, b->base + at + c, p->offset + k, some,
                                   least(width, columns - c));
-                    for (int64_t r = 0; r < rows; r += v->tile_rows)
-                        v->tile(least(v->tile_rows, rows - r), width, some, weights + r * row, row,
-                                panel, width, b->sums + r * WIDE + c, WIDE, k > 0);
+                    v->panel_tile(rows, least(width, columns - c), some, weights, row, panel,
+                                  b->sums + c, WIDE, k > 0);
                 }
             }
             const float *bias = job->s->bias != NULL ? job->s->bias + b->first + o : NULL;
@@ -692,7 +691,7 @@ brink_status slide_run(const kernel_args *a, const slide *s, bool *done)
     uint32_t threads = thread_pool_size(a->context->pool);
     int64_t filters = s->groups * s->outputs, tables = s->channels * w->kernel_size;
     *done = true;
-    if (!s->transposed && w->result_size * 4 <= simd()->tile_columns)
+    if (!s->transposed && w->result_size * 4 <= simd()->panel_columns)
         return few_results(a, s);
     slide_job job = {.s = s};
     *done = lay_out(&job, threads);

@@ -562,7 +562,7 @@ static void compare_quantize(void)
 static void compare_images(void)
 {
     static float panel[16 * 64];
-    int64_t width = table->tile_columns, offset[16];
+    int64_t width = table->panel_columns, offset[16];
     activation f = {.alpha = 0.3f, .beta = 0.4f, .gain = 1.5f, .shift = -0.2f};
     fill(x, MOST, 2);
     fill(y, MOST, 2);
@@ -576,6 +576,15 @@ static void compare_images(void)
             memcpy(a, x + offset[i], (size_t)columns * sizeof *a);
             expect("gather", columns, panel + i * width, a, width, 0);
         }
+        for (int64_t rows = 1; rows < 24; rows += columns % 3 + 1)
+            for (int add = 0; add < 2; add++) {
+                memcpy(a, z, sizeof a);
+                memcpy(b, z, sizeof b);
+                table->panel_tile(rows, columns, 16, y, 17, panel, b, 64, add);
+                scalar->tile(rows, columns, 16, y, 17, panel, width, a, 64, add);
+                for (int64_t r = 0; r < rows; r++)
+                    expect("panel_tile", columns, b + r * 64, a + r * 64, columns, 1e-5f);
+            }
     }
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         int64_t n = lengths[i], half = n / 2, row = n / 3;
