@@ -234,6 +234,23 @@ typedef struct global_job {
     double p;
 } global_job;
 
+/* Sums of stretches that are short enough for f32, in double. */
+static double sum_float(const float *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i += 1024)
+        sum += (double)simd()->sum(x + i, n - i < 1024 ? n - i : 1024);
+    return sum;
+}
+
+static double sum_double(const double *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+
 #define GLOBAL_POOL(T)                                                                             \
     static void global_##T(void *arg, int64_t begin, int64_t end, uint32_t thread)                 \
     {                                                                                              \
@@ -247,8 +264,7 @@ typedef struct global_job {
                 for (int64_t i = 0; i < job->n; i++)                                               \
                     top = LARGER(x[i], top) ? x[i] : top;                                          \
             else if (job->kind == GLOBAL_MEAN)                                                     \
-                for (int64_t i = 0; i < job->n; i++)                                               \
-                    sum += (double)x[i];                                                           \
+                sum = sum_##T(x, job->n);                                                          \
             else                                                                                   \
                 for (int64_t i = 0; i < job->n; i++)                                               \
                     sum += power(fabs((double)x[i]), job->p);                                      \

@@ -55,49 +55,57 @@ static float clipped(const recurrent *l, float x)
     return l->clip <= 0 ? x : x > l->clip ? l->clip : x < -l->clip ? -l->clip : x;
 }
 
-/* One sequence's LSTM cell: gates [4 * hidden] are sums, peep [3 * hidden] (i, o, f) or NULL. */
-static void lstm_cell(const recurrent *l, const activation *act, const float *gates,
-                      const float *peep, float *h, float *c)
+/* An activation of n clipped sums, in their place. */
+static void gate(const recurrent *l, const activation *f, float *sums, int64_t n)
 {
-    int64_t n = l->hidden;
-    for (int64_t j = 0; j < n; j++) {
-        float i = gates[j], o = gates[n + j], f = gates[2 * n + j], g = gates[3 * n + j];
-        if (peep != NULL) {
-            i += peep[j] * c[j];
-            f += peep[2 * n + j] * c[j];
-        }
-        i = activate(&act[0], clipped(l, i));
-        f = l->couple ? 1 - i : activate(&act[0], clipped(l, f));
-        g = activate(&act[1], clipped(l, g));
-        c[j] = f * c[j] + i * g;
-        if (peep != NULL)
-            o += peep[n + j] * c[j];
-        o = activate(&act[0], clipped(l, o));
-        h[j] = o * activate(&act[2], c[j]);
-    }
+    for (int64_t j = 0; l->clip > 0 && j < n; j++)
+        sums[j] = clipped(l, sums[j]);
+    activate_row(f, sums, n);
 }
 
-static void rnn_cell(const recurrent *l, const activation *act, const float *gates, float *h)
+/* One sequence's LSTM cell: gates [4 * hidden] are sums, peep [3 * hidden] (i, o, f) or NULL. */
+static void lstm_cell(const recurrent *l, const activation *act, float *gates, const float *peep,
+                      float *h, float *c)
 {
-    for (int64_t j = 0; j < l->hidden; j++)
-        h[j] = activate(&act[0], clipped(l, gates[j]));
+    int64_t n = l->hidden;
+    float *i = gates, *o = gates + n, *f = gates + 2 * n, *g = gates + 3 * n;
+    for (int64_t j = 0; peep != NULL && j < n; j++) {
+        i[j] += peep[j] * c[j];
+        f[j] += peep[2 * n + j] * c[j];
+    }
+    gate(l, &act[0], i, n);
+    gate(l, &act[1], g, n);
+    if (!l->couple)
+        gate(l, &act[0], f, n);
+    for (int64_t j = 0; j < n; j++)
+        h[j] = c[j] = (l->couple ? 1 - i[j] : f[j]) * c[j] + i[j] * g[j];
+    for (int64_t j = 0; peep != NULL && j < n; j++)
+        o[j] += peep[n + j] * c[j];
+    gate(l, &act[0], o, n);
+    activate_row(&act[2], h, n);
+    for (int64_t j = 0; j < n; j++)
+        h[j] *= o[j];
+}
+
+static void rnn_cell(const recurrent *l, const activation *act, float *gates, float *h)
+{
+    gate(l, &act[0], gates, l->hidden);
+    memcpy(h, gates, (size_t)l->hidden * sizeof(float));
 }
 
 /* GRU's z and r, in place of their sums. */
 static void gru_gates(const recurrent *l, const activation *act, float *gates)
 {
-    for (int64_t j = 0; j < 2 * l->hidden; j++)
-        gates[j] = activate(&act[0], clipped(l, gates[j]));
+    gate(l, &act[0], gates, 2 * l->hidden);
 }
 
 /* gates: z, r and the candidate's sum. */
-static void gru_cell(const recurrent *l, const activation *act, const float *gates, float *h)
+static void gru_cell(const recurrent *l, const activation *act, float *gates, float *h)
 {
     int64_t n = l->hidden;
-    for (int64_t j = 0; j < n; j++) {
-        float z = gates[j], candidate = activate(&act[1], clipped(l, gates[2 * n + j]));
-        h[j] = (1 - z) * candidate + z * h[j];
-    }
+    gate(l, &act[1], gates + 2 * n, n);
+    for (int64_t j = 0; j < n; j++)
+        h[j] = (1 - gates[j]) * gates[2 * n + j] + gates[j] * h[j];
 }
 
 /* Rows `from` to `from + n` of R times x, into the gates' columns or `y`. */
@@ -221,7 +229,7 @@ static void direction(const kernel_args *a, recurrent *l, int64_t d, bool backwa
                     memset(to, 0, (size_t)n * sizeof(float));
                 continue;
             }
-            const float *gates = l->gates + b * width;
+            float *gates = l->gates + b * width;
             const activation *act = l->functions[d];
             if (l->kind == CELL_RNN)
                 rnn_cell(l, act, gates, l->h + b * n);
