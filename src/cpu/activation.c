@@ -70,6 +70,8 @@ static float plain(const activation *f, float x)
         return x / (1 + expf(-x));
     case ACTIVATION_HARD_SWISH:
         return x * fmaxf(0, fminf(1, f->alpha * x + f->beta));
+    case ACTIVATION_MISH:
+        return x * tanhf(fmaxf(x, 0) + log1pf(expf(-fabsf(x))));
     default:
         return x;
     }

@@ -20,7 +20,8 @@ typedef enum activation_kind {
     ACTIVATION_SOFTPLUS,
     ACTIVATION_CLIP,
     ACTIVATION_SILU,
-    ACTIVATION_HARD_SWISH
+    ACTIVATION_HARD_SWISH,
+    ACTIVATION_MISH
 } activation_kind;
 
 typedef struct activation {

@@ -11,19 +11,19 @@
 #include <string.h>
 
 FLOAT_KERNEL(softplus, fmaxf(p, 0) + log1pf(expf(-fabsf(p))), fmax(p, 0) + log1p(exp(-fabs(p))))
-FLOAT_KERNEL(hard_swish, p *fmaxf(0, fminf(1, p / 6 + 0.5f)), p *fmax(0, fmin(1, p / 6 + 0.5)))
-FLOAT_KERNEL(softsign, p / (1 + fabsf(p)), p / (1 + fabs(p)))
-FLOAT_KERNEL(mish, p *tanhf(fmaxf(p, 0) + log1pf(expf(-fabsf(p)))),
-             p *tanh(fmax(p, 0) + log1p(exp(-fabs(p)))))
+ACTIVATION_KERNEL(hard_swish, ACTIVATION_HARD_SWISH, 1.0f / 6, 0.5f,
+                  p *fmax(0, fmin(1, p / 6 + 0.5)))
+ACTIVATION_KERNEL(softsign, ACTIVATION_SOFTSIGN, 0, 0, p / (1 + fabs(p)))
+ACTIVATION_KERNEL(mish, ACTIVATION_MISH, 0, 0, p *tanh(fmax(p, 0) + log1p(exp(-fabs(p)))))
 FAST_KERNEL(sigmoid, simd()->sigmoid, 1 / (1 + exp(-p)))
-PARAMETER_KERNEL(leaky_relu, 0.01f, 0, p < 0 ? p * alpha : p)
+ACTIVATION_KERNEL(leaky_relu, ACTIVATION_LEAKY_RELU, 0.01f, 0, p < 0 ? p * alpha : p)
 PARAMETER_KERNEL(elu, 1, 0, p < 0 ? alpha * expm1((double)p) : p)
-PARAMETER_KERNEL(hard_sigmoid, 0.2f, 0.5f,
-                 alpha *p + beta < 0    ? 0
-                 : alpha * p + beta > 1 ? 1
-                                        : alpha * p + beta) /* NaN stays */
+ACTIVATION_KERNEL(hard_sigmoid, ACTIVATION_HARD_SIGMOID, 0.2f, 0.5f,
+                  alpha *p + beta < 0    ? 0
+                  : alpha * p + beta > 1 ? 1
+                                         : alpha * p + beta) /* NaN stays */
 PARAMETER_KERNEL(celu, 1, 0, p < 0 ? alpha * expm1(p / alpha) : p)
-PARAMETER_KERNEL(thresholded_relu, 1, 0, p > alpha ? p : 0)
+ACTIVATION_KERNEL(thresholded_relu, ACTIVATION_THRESHOLDED_RELU, 1, 0, p > alpha ? p : 0)
 
 ROW(gelu_f64, double, 0.5 * p * (1 + erf(p * 0.70710678118654752440)))
 ROW(gelu_tanh_f64, double,

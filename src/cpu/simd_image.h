@@ -167,6 +167,10 @@ static inline vf v_activate(const activation *f, vf x)
         return x * v_sigmoid(x);
     case ACTIVATION_HARD_SWISH:
         return x * v_max(zero, v_min(one, v_fma(a, x, b)));
+    case ACTIVATION_MISH: { /* tanh(ln(1 + e)) is e(e + 2) / (e(e + 2) + 2), and 1 from 20 on */
+        vf e = v_exp(v_min(v_set(20), x)), p = e * (e + 2.0f);
+        return x * (p / (p + 2.0f));
+    }
     default:
         return x;
     }

@@ -21,6 +21,11 @@ static void unary_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
         job->row(job, to, x, end - begin);
 }
 
+void activation_f32(const unary_job *job, void *to, const void *x, int64_t n)
+{
+    simd()->finish(1, n, x, n, to, n, NULL, 0, NULL, &job->f);
+}
+
 brink_status unary_run(const kernel_args *a, unary_job *job)
 {
     const tensor *x = a->in[0];
@@ -185,7 +190,7 @@ typedef struct clip_bounds {
         }                                                                                          \
     }
 INTEGER_TYPES(CLIP)
-FLOAT_TYPES(CLIP)
+CLIP(BRINK_F64, double)
 
 /* Bounds are attributes below opset 11 and inputs from then on. A float's missing bound is the last
    finite number, so that infinities are clipped. */
@@ -206,13 +211,19 @@ brink_status cpu_clip(const kernel_args *a)
     }
     if ((b.low != NULL && b.low->type != x->type) || (b.high != NULL && b.high->type != x->type))
         return kernel_bad_type(a, b.low != NULL ? b.low->type : b.high->type);
+    if (x->type == BRINK_F32) {
+        activation f = {.kind = ACTIVATION_CLIP,
+                        .alpha = *(const float *)b.low->data,
+                        .beta = *(const float *)b.high->data};
+        return unary_run(a, &(unary_job){.row = activation_f32, .f = f});
+    }
     switch (x->type) {
 #define CASE(type, T)                                                                              \
     case type:                                                                                     \
         clip_##T(out->data, x->data, tensor_count(out), &b);                                       \
         return BRINK_OK;
         INTEGER_TYPES(CASE)
-        FLOAT_TYPES(CASE)
+        CASE(BRINK_F64, double)
 #undef CASE
     default:
         return kernel_bad_type(a, x->type);

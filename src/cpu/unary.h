@@ -5,6 +5,7 @@
 #ifndef CPU_UNARY_H
 #define CPU_UNARY_H
 
+#include "cpu/activation.h"
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
 
@@ -14,8 +15,12 @@ typedef struct unary_job {
     char *to;
     const char *x;
     uint32_t size;
-    double p, q; /* the operator's parameters */
+    double p, q;  /* the operator's parameters */
+    activation f; /* activation_f32's */
 } unary_job;
+
+/* A row function: job->f in vector code. */
+void activation_f32(const unary_job *job, void *to, const void *x, int64_t n);
 
 #define ROW(name, T, expr)                                                                         \
     static void name(const unary_job *job, void *to, const void *x, int64_t n)                     \
@@ -55,6 +60,18 @@ brink_status unary_float(const kernel_args *a, const unary_job *f32, const unary
     brink_status cpu_##name(const kernel_args *a)                                                  \
     {                                                                                              \
         return unary_float(a, &(unary_job){.fast = fast32}, &(unary_job){.row = name##_f64});      \
+    }
+
+/* A function of activation.h, with its attributes alpha and beta if it has any. */
+#define ACTIVATION_KERNEL(name, its_kind, alpha_default, beta_default, expr64)                     \
+    ROW(name##_f64, double, expr64)                                                                \
+    brink_status cpu_##name(const kernel_args *a)                                                  \
+    {                                                                                              \
+        float p = onnx_float(a->node, ATTR_alpha, alpha_default);                                  \
+        float q = onnx_float(a->node, ATTR_beta, beta_default);                                    \
+        activation f = {.kind = its_kind, .alpha = p, .beta = q};                                  \
+        return unary_float(a, &(unary_job){.row = activation_f32, .f = f},                         \
+                           &(unary_job){.row = name##_f64, .p = (double)p, .q = (double)q});       \
     }
 
 /* With attributes alpha and beta. */

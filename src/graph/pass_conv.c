@@ -11,6 +11,7 @@
    an operator. */
 #include "graph/passes.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -219,13 +220,13 @@ static brink_status take_sum(rewrite *w, uint32_t at)
 
 static bool clip_limits(const rewrite *w, const ir_node *n, float *low, float *high)
 {
-    *low = -INFINITY, *high = INFINITY;
+    *low = -FLT_MAX, *high = FLT_MAX;
     if (n->source->opset < 11) {
-        *low = onnx_float(n->source, ATTR_min, -INFINITY);
-        *high = onnx_float(n->source, ATTR_max, INFINITY);
+        *low = onnx_float(n->source, ATTR_min, -FLT_MAX);
+        *high = onnx_float(n->source, ATTR_max, FLT_MAX);
         return true;
     }
-    double l = -INFINITY, h = INFINITY;
+    double l = -FLT_MAX, h = FLT_MAX;
     if ((rewrite_input(n, 1) != IR_NONE && !rewrite_number(w, n->inputs[1], &l)) ||
         (rewrite_input(n, 2) != IR_NONE && !rewrite_number(w, n->inputs[2], &h)))
         return false;

@@ -597,7 +597,7 @@ static void compare_images(void)
         table->zip(b, x, y, half);
         scalar->zip(a, x, y, half);
         expect("zip", half, b, a, 2 * half, 0);
-        for (f.kind = ACTIVATION_NONE; f.kind <= ACTIVATION_HARD_SWISH; f.kind++) {
+        for (f.kind = ACTIVATION_NONE; f.kind <= ACTIVATION_MISH; f.kind++) {
             f.scaled = !f.scaled;
             if (activation_slow(&f))
                 continue;
