@@ -32,6 +32,9 @@ brink_status pass_norm(rewrite *w);
 /* Attention written with products and a softmax becomes one node. */
 brink_status pass_attention(rewrite *w);
 
+/* Rotary embeddings become one node. */
+brink_status pass_rope(rewrite *w);
+
 /* GELU and SiLU become one node. */
 brink_status pass_gelu(rewrite *w);
 

@@ -23,6 +23,9 @@ case("cse", "float[2,3] x", "float[2,3] y",
 case("cse attributes", "float[2,3] x", "float[2,3] y",
      "a = LeakyRelu<alpha=0.5>(x)\nb = LeakyRelu<alpha=0.25>(x)\ny = Max(a, b)",
      "LeakyRelu Elementwise")
+case("cse of equal constants", "float[2,3] x", "float[2,3] y",
+     "a = Slice(x, s, e)\nb = Slice(x, t, f)\nc = Sin(a)\nd = Cos(b)\ny = Max(c, d)",
+     "Slice Sin Cos Max", s=np.array([0]), e=np.array([9]), t=np.array([0]), f=np.array([9]))
 case("cse output", "float[2,3] x", "float[2,3] y, float[2,3] z", "y = Sin(x)\nz = Sin(x)")
 case("cse random", "float[2,3] x", "bool[2,3] y",
      "a = RandomNormalLike<seed=1.0>(x)\nb = RandomNormalLike<seed=1.0>(x)\ny = Equal(a, b)")
@@ -270,3 +273,38 @@ case("attention weights are output", HEADS + ", float[2,1,5,7] m",
 case("attention heads shared by the batch",
      "float[2,4,5,8] q, float[1,4,7,8] g, float[1,4,7,8] v, float[7] m", "float[2,4,5,8] y",
      PLAIN.replace("AXIS", "-1"), "not Attention")
+
+# ── rotary embeddings ──
+
+TURNED = "float[2,4,5,8] x, float[1,1,5,8] c, float[1,1,5,8] s"
+ROPE = {"zero": np.array([0]), "half": np.array([4]), "end": np.array([1 << 62]), "last": np.array([3]),
+        "one": np.array([1]), "two": np.array([2]), "minus": np.array([-1])}
+HALVES = """p = Mul(x, c)
+    b = Slice(x, zero, half, last, one)
+    a = Slice(x, half, end, last, one)
+    n = Neg(a)
+    t = Concat<axis=-1>(n, b)
+    q = Mul(t, s)
+    y = Add(p, q)"""
+case("rope", TURNED, "float[2,4,5,8] y", HALVES, "Rotate", **ROPE)
+case("rope of rows first", "float[2,5,32] z, float[2,1,5,8] c, float[2,1,5,8] s", "float[2,4,5,8] y",
+     "w = Reshape(z, heads)\nx = Transpose<perm=[0,2,1,3]>(w)\n" + HALVES, "Rotate",
+     heads=np.array([0, 0, 4, 8]), **ROPE)
+case("rope of neighbours", TURNED, "float[2,4,5,8] y", """p = Mul(x, c)
+    b = Slice(x, zero, end, last, two)
+    a = Slice(x, one, end, last, two)
+    n = Neg(a)
+    n1 = Unsqueeze(n, minus)
+    b1 = Unsqueeze(b, minus)
+    t5 = Concat<axis=-1>(n1, b1)
+    t = Reshape(t5, shape)
+    q = Mul(t, s)
+    y = Add(p, q)""", "Rotate", shape=np.array([2, 4, 5, 8]), **ROPE)
+case("rope of a part", "float[2,4,5,12] z, float[1,1,5,8] c, float[1,1,5,8] s", "float[2,4,5,12] y",
+     "x = Slice(z, zero, eight, last, one)\nr = Slice(z, eight, end, last, one)\n" +
+     HALVES.replace("y = ", "o = ") + "\ny = Concat<axis=3>(o, r)", "Rotate", eight=np.array([8]), **ROPE)
+case("rope of unequal halves", TURNED.replace("c,", "c,"), "float[2,4,5,8] y",
+     HALVES.replace("Slice(x, zero, half", "Slice(x, zero, most").replace("Slice(x, half", "Slice(x, most"),
+     "not Rotate", most=np.array([5]), **ROPE)
+case("rope table a head", "float[2,4,5,8] x, float[1,4,5,8] c, float[1,4,5,8] s", "float[2,4,5,8] y",
+     HALVES, "not Rotate", **ROPE)
