@@ -41,12 +41,36 @@ static bool is_capital(char c)
 }
 
 /* A letter stands for this value from now on, or did so before. */
-static bool bind(const matcher *p, char letter, uint32_t value)
+static bool bind(const matcher *p, signed char letter, uint32_t value)
 {
     uint32_t *bound = &p->m->value[letter - 'A'];
-    if (*bound == IR_NONE)
+    if (*bound == IR_NONE && p->m->trail_count < MATCH_NODES) {
         *bound = value;
+        p->m->trail[p->m->trail_count++] = letter;
+    }
     return *bound == value;
+}
+
+/* Where a match stands, to come back to. */
+typedef struct mark {
+    uint32_t nodes, trail;
+} mark;
+
+static mark mark_of(const rewrite_match *m)
+{
+    return (mark){m->node_count, m->trail_count};
+}
+
+static void back_to(rewrite_match *m, mark to)
+{
+    m->node_count = to.nodes;
+    while (m->trail_count > to.trail) {
+        signed char letter = m->trail[--m->trail_count];
+        if (letter < 0)
+            m->number[-letter - 'a'] = 1;
+        else
+            m->value[letter - 'A'] = IR_NONE;
+    }
 }
 
 static bool match(matcher *p, uint32_t value);
@@ -85,14 +109,14 @@ static bool match_node(matcher *p, uint32_t value)
         k++;
     if (k == MATCH_NODES)
         return false;
-    rewrite_match before = *p->m;
+    mark before = mark_of(p->m);
     uint32_t orders = is_commutative(n->op->id) && n->input_count == 2 ? 2 : 1;
     for (uint32_t swap = 0; swap < orders; swap++) {
         if (k == p->m->node_count)
             p->m->nodes[p->m->node_count++] = index;
         if (match_inputs(p, n, name + length + 1, swap != 0))
             return true;
-        *p->m = before;
+        back_to(p->m, before);
     }
     return false;
 }
@@ -117,13 +141,13 @@ static uint32_t behind_cast(matcher *p, uint32_t value)
 static bool match_cast(matcher *p, uint32_t value)
 {
     const char *from = p->at;
-    rewrite_match before = *p->m;
+    mark before = mark_of(p->m);
     uint32_t inner = behind_cast(p, value);
     if (inner != IR_NONE) {
         p->at = from - 1; /* a further cast may follow */
         if (match(p, inner))
             return true;
-        *p->m = before;
+        back_to(p->m, before);
     }
     p->at = from;
     return match(p, value);
@@ -132,14 +156,14 @@ static bool match_cast(matcher *p, uint32_t value)
 static bool match_either(matcher *p, uint32_t value)
 {
     const char *end = skip(p->at - 1);
-    rewrite_match before = *p->m;
+    mark before = mark_of(p->m);
     for (;;) {
         const char *from = p->at;
         if (match(p, value)) {
             p->at = end;
             return true;
         }
-        *p->m = before;
+        back_to(p->m, before);
         p->at = skip(from);
         if (*p->at++ != '|')
             return false;
@@ -166,9 +190,13 @@ static bool match(matcher *p, uint32_t value)
         return match_either(p, value);
     }
     if (c == '$') {
-        double *number = &p->m->number[p->at[1] - 'a'];
+        char letter = p->at[1];
         p->at += 2;
-        return rewrite_number(p->w, value, number);
+        if (p->m->trail_count == MATCH_NODES ||
+            !rewrite_number(p->w, value, &p->m->number[letter - 'a']))
+            return false;
+        p->m->trail[p->m->trail_count++] = (signed char)-letter;
+        return true;
     }
     if (is_small(c)) {
         p->at++;
@@ -206,14 +234,28 @@ static bool is_closed(const rewrite *w, const rewrite_match *m)
     return true;
 }
 
-bool rewrite_matches(const rewrite *w, uint32_t value, const char *pattern, rewrite_match *m)
+static void begin(rewrite_match *m)
 {
-    m->node_count = 0;
+    m->node_count = m->trail_count = 0;
     memset(m->value, 0xFF, sizeof m->value);
     for (uint32_t i = 0; i < 32; i++)
         m->number[i] = 1;
+}
+
+/* A match that has begun, and is as it was if this fails. */
+static bool attempt(const rewrite *w, uint32_t value, const char *pattern, rewrite_match *m)
+{
     matcher p = {w, m, pattern};
-    return match(&p, value) && is_closed(w, m);
+    if (match(&p, value) && is_closed(w, m))
+        return true;
+    back_to(m, (mark){0, 0});
+    return false;
+}
+
+bool rewrite_matches(const rewrite *w, uint32_t value, const char *pattern, rewrite_match *m)
+{
+    begin(m);
+    return attempt(w, value, pattern, m);
 }
 
 int rewrite_match_any(const rewrite *w, uint32_t at, const char *const *patterns, rewrite_match *m)
@@ -221,8 +263,9 @@ int rewrite_match_any(const rewrite *w, uint32_t at, const char *const *patterns
     const ir_node *n = &w->g->nodes[at];
     if (n->dead || n->output_count == 0 || n->outputs[0] == IR_NONE)
         return -1;
+    begin(m);
     for (int i = 0; patterns[i] != NULL; i++)
-        if (rewrite_matches(w, n->outputs[0], patterns[i], m))
+        if (attempt(w, n->outputs[0], patterns[i], m))
             return i;
     return -1;
 }

@@ -152,9 +152,11 @@ enum { MATCH_NODES = 40 };
 
 typedef struct rewrite_match {
     double number[32];           /* of $letter */
-    uint32_t value[64];          /* by letter  */
+    uint32_t value[64];          /* by letter, IR_NONE where not bound */
     uint32_t nodes[MATCH_NODES]; /* the root first */
     uint32_t node_count;
+    signed char trail[MATCH_NODES]; /* letters in the order in which they were bound, $ negative */
+    uint32_t trail_count;
 } rewrite_match;
 
 static inline uint32_t rewrite_bound(const rewrite_match *m, char letter)

@@ -111,6 +111,8 @@ add("output_named_as_input", model([node("Neg", ["x"], ["x"])], outputs=["x"]),
     "produced more than once")
 op("unknown_operator", node("Frobnicate", ["x"]), "Frobnicate", "not supported")
 op("unknown_domain", node("Add", ["x", "x"], domain="org.example"), "org.example", "not supported")
+op("operator_of_the_planner", node("Elementwise", ["x"], domain="brink"), "brink::Elementwise",
+   "not supported")
 op("operator_of_a_later_opset", node("Gelu", ["x"]), "not supported at opset 5", opset=5)
 
 # ── Sizes ──
