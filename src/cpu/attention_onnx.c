@@ -18,7 +18,8 @@ static bool layout(const tensor *t, int64_t heads, int64_t *count, int64_t *rows
         *count = t->dims[1];
         *rows = t->dims[2];
         *width = t->dims[3];
-        *at = (attention_strides){*count * *rows * *width, *rows * *width, *width};
+        int64_t apart = t->capacity != 0 ? t->capacity : *rows; /* rows reserved a head */
+        *at = (attention_strides){*count * apart * *width, apart * *width, *width};
         return true;
     }
     if (t->rank != 3 || heads < 1 || t->dims[2] % heads != 0)

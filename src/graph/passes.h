@@ -35,6 +35,9 @@ brink_status pass_attention(rewrite *w);
 /* Rotary embeddings become one node. */
 brink_status pass_rope(rewrite *w);
 
+/* The Concat of past and new keys, read by attention alone, becomes an append. */
+brink_status pass_append(rewrite *w);
+
 /* GELU and SiLU become one node. */
 brink_status pass_gelu(rewrite *w);
 

@@ -21,7 +21,7 @@ enum {
     OP_VIEW = 1,      /* output 0 is input 0's bytes under another shape                  */
     OP_ANY = 2,       /* moves elements of any type by size                               */
     OP_CONTROL = 4,   /* planned by the graph, not run by a kernel                        */
-    OP_KV = 8,        /* past inputs 3, 4 and present outputs 1, 2 may share a buffer     */
+    OP_KV = 8,        /* a past input and a present output may share a buffer                */
     OP_RANDOM = 16,   /* never folded                                                     */
     OP_SEQUENCE = 64, /* makes or reads a sequence: followed while the graph is resolved      */
     OP_ROWS = 32,     /* each row of the last dimension of output 0 needs that row of input 0 */

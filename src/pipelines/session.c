@@ -167,8 +167,10 @@ static bool appends_in_place(const brink_model *m, const plan *p)
             return false;
         const ir_node *n = &p->ir.nodes[v->producer];
         uint32_t past = m->onnx.graph->inputs[slot->input];
-        if (!(n->op->flags & OP_KV) || n->input_count < 5 ||
-            (n->inputs[3] != past && n->inputs[4] != past))
+        bool takes = false;
+        for (uint32_t k = 0; k < n->input_count; k++)
+            takes |= n->inputs[k] == past;
+        if (!(n->op->flags & OP_KV) || !takes)
             return false;
     }
     return true;

@@ -308,3 +308,23 @@ case("rope of unequal halves", TURNED.replace("c,", "c,"), "float[2,4,5,8] y",
      "not Rotate", most=np.array([5]), **ROPE)
 case("rope table a head", "float[2,4,5,8] x, float[1,4,5,8] c, float[1,4,5,8] s", "float[2,4,5,8] y",
      HALVES, "not Rotate", **ROPE)
+
+
+# ── append ──
+
+APPEND = """n = Reshape(x, heads)
+    m = Transpose<perm=[0,2,1,3]>(n)
+    p = Concat<axis=AXIS>(g, m)
+    k = Transpose<perm=[0,1,3,2]>(p)
+    t = MatMul(q, k)
+    w = Softmax<axis=-1>(t)
+    y = MatMul(w, v)"""
+PAST = "float[1,4,5,8] q, float[1,4,6,8] g, float[1,3,32] x, float[1,4,9,8] v"
+case("append", PAST, "float[1,4,5,8] y, float[1,4,9,8] p", APPEND.replace("AXIS", "2"),
+     "Append Attention", heads=np.array([0, 0, 4, 8]))
+case("append of what others read", PAST, "float[1,4,5,8] y, float[1,4,9,8] p, float[1,4,9,8] z",
+     APPEND.replace("AXIS", "-2") + "\nz = Sin(p)", "not Append", heads=np.array([0, 0, 4, 8]))
+case("append to a past that others read", PAST, "float[1,4,5,8] y, float[1,4,9,8] p, float[1,4,6,8] z",
+     APPEND.replace("AXIS", "2") + "\nz = Sin(g)", "not Append", heads=np.array([0, 0, 4, 8]))
+case("append to what is no output", PAST, "float[1,4,5,8] y", APPEND.replace("AXIS", "2"),
+     "not Append", heads=np.array([0, 0, 4, 8]))
