@@ -4,8 +4,29 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 static _Atomic(const simd_table *) chosen;
+
+#if defined(__aarch64__)
+/* Whether the processor has sdot. Systems that are not asked (Windows) get plain NEON. */
+static bool has_dot_products(void)
+{
+#if defined(__linux__)
+    return getauxval(AT_HWCAP) >> 20 & 1; /* HWCAP_ASIMDDP */
+#elif defined(__APPLE__)
+    int has = 0;
+    size_t size = sizeof has;
+    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, NULL, 0) == 0 && has != 0;
+#else
+    return false;
+#endif
+}
+#endif
 
 const simd_table *simd_list(uint32_t index)
 {
@@ -20,6 +41,10 @@ const simd_table *simd_list(uint32_t index)
             __builtin_cpu_supports("avx512vnni"))
             tables[count++] = &simd_avx512;
     }
+#elif defined(__aarch64__)
+    tables[count++] = &simd_neon;
+    if (has_dot_products())
+        tables[count++] = &simd_neon_dotprod;
 #elif defined(__wasm_simd128__)
     tables[count++] = &simd_wasm;
 #endif

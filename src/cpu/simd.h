@@ -1,8 +1,8 @@
 /* simd.h — the inner loops that have a form for each instruction set.
 
-   One table of functions; simd() is the best that the processor has (x86: asked at run time; wasm:
-   what the file was compiled for). The scalar table is the reference: every entry of the others is
-   tested against it. Lengths may be anything, also zero; pointers need no alignment. */
+   One table of functions; simd() is the best that the processor has (x86 and ARM: asked at run
+   time; wasm: what the file was compiled for). The scalar table is the reference: every entry of the
+   others is tested against it. Lengths may be anything, also zero; pointers need no alignment. */
 #ifndef CPU_SIMD_H
 #define CPU_SIMD_H
 

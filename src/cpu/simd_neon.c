@@ -1,0 +1,301 @@
+/* simd_neon.c — inner loops with NEON, which every 64-bit ARM processor has.
+
+   Compiled twice: simd_neon_dotprod.c includes this file with NEON_DOTPROD, where quantised products
+   use sdot. With one row of x they are bound by memory, with four by multiplications: sdot does 16 an
+   instruction, and without it a widening multiply-add does 8. */
+#include "cpu/simd_tables.h"
+
+#include <arm_neon.h>
+#include <string.h>
+
+#define LANES 4
+#define TILE_ROWS 6
+#define TILE_VECTORS 4 /* 24 of the 32 registers are sums */
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+
+static inline vf v_fma(vf a, vf b, vf c)
+{
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+/* A comparison and a choice: fmax and fmin keep NaN of either argument. */
+static inline vf v_max(vf a, vf b)
+{
+    uint32x4_t more = vcgtq_f32((float32x4_t)a, (float32x4_t)b);
+    return (vf)vbslq_f32(more, (float32x4_t)a, (float32x4_t)b);
+}
+static inline vf v_min(vf a, vf b)
+{
+    uint32x4_t less = vcltq_f32((float32x4_t)a, (float32x4_t)b);
+    return (vf)vbslq_f32(less, (float32x4_t)a, (float32x4_t)b);
+}
+static inline float v_sum(vf a)
+{
+    return vaddvq_f32((float32x4_t)a);
+}
+
+static inline vf v_load_some(const float *p, int64_t n, vf rest)
+{
+    for (int64_t i = 0; i < n; i++)
+        rest[i] = p[i];
+    return rest;
+}
+static inline void v_store_part(float *p, vf v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        p[i] = v[i];
+}
+
+static inline vi v_pairs(vi a, vi b, vi c)
+{
+    int16x8_t p = (int16x8_t)a, q = (int16x8_t)b;
+    int32x4_t low = vmull_s16(vget_low_s16(p), vget_low_s16(q));
+    return c + (vi)vpaddq_s32(low, vmull_high_s16(p, q));
+}
+
+static inline vi v_bytes(const uint8_t *p, bool is_signed)
+{
+    uint32_t four;
+    memcpy(&four, p, sizeof four);
+    uint8x8_t b = vreinterpret_u8_u32(vdup_n_u32(four));
+    if (is_signed)
+        return (vi)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(b))));
+    return (vi)vmovl_u16(vget_low_u16(vmovl_u8(b)));
+}
+
+#include "cpu/simd_vector.h"
+
+static float quantize_row(int8_t *to, const float *x, int64_t n)
+{
+    vf top = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        top = v_max(v_abs(v_load(x + i)), top);
+    if (i < n)
+        top = v_max(v_abs(v_load_part(x + i, n - i, 0)), top);
+    float most = vmaxvq_f32((float32x4_t)top), inverse = most > 0 ? 127 / most : 0;
+    for (i = 0; i + 2 * LANES <= n; i += 2 * LANES) {
+        int32x4_t a = vcvtnq_s32_f32((float32x4_t)(v_load(x + i) * inverse));
+        int32x4_t b = vcvtnq_s32_f32((float32x4_t)(v_load(x + i + LANES) * inverse));
+        vst1_s8(to + i, vqmovn_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b))));
+    }
+    for (; i < n; i++)
+        to[i] = (int8_t)vcvtns_s32_f32(x[i] * inverse);
+    return most / 127;
+}
+
+/* ── Packed weights: eight rows, four a vector, see nbits_packed.c ── */
+
+enum { PACKED = 8, HALVES = PACKED / LANES };
+
+#ifdef NEON_DOTPROD
+#define PACKED_ROWS 4
+
+/* product[r][h] = w · x[r] over a block of n elements, 4-bit codes as they are and 8-bit codes less
+   128. Sixteen elements of x fill a vector, of which each unit of w takes four or eight. */
+static inline __attribute__((always_inline)) void block_products(int rows, bool nibbles, int n,
+                                                                 const uint8_t *w, const int8_t *x,
+                                                                 int64_t x_row,
+                                                                 int32x4_t (*product)[HALVES])
+{
+    for (int i = 0; i < n; i += 16, x += 16, w += nibbles ? 64 : 128) {
+        int8x16_t v[PACKED_ROWS];
+        for (int r = 0; r < rows; r++)
+            v[r] = vld1q_s8(x + r * x_row);
+        for (int h = 0; h < HALVES; h++) {
+            uint8x16_t unit[4];
+            for (int u = 0; u < (nibbles ? 2 : 4); u++)
+                unit[u] = vld1q_u8(w + u * 32 + h * 16);
+            if (nibbles) {
+                unit[3] = vshrq_n_u8(unit[1], 4);
+                unit[2] = vandq_u8(unit[1], vdupq_n_u8(15));
+                unit[1] = vshrq_n_u8(unit[0], 4);
+                unit[0] = vandq_u8(unit[0], vdupq_n_u8(15));
+            } else {
+                for (int u = 0; u < 4; u++)
+                    unit[u] = veorq_u8(unit[u], vdupq_n_u8(0x80));
+            }
+            for (int r = 0; r < rows; r++) {
+                int32x4_t p = product[r][h];
+                p = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[0]), v[r], 0);
+                p = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[1]), v[r], 1);
+                p = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[2]), v[r], 2);
+                product[r][h] = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[3]), v[r], 3);
+            }
+        }
+    }
+}
+#else
+#define PACKED_ROWS 2
+
+/* Four elements of x for each of four rows of w. */
+static inline int8x16_t four(const int8_t *x)
+{
+    int32_t v;
+    memcpy(&v, x, sizeof v);
+    return vreinterpretq_s8_s32(vdupq_n_s32(v));
+}
+
+/* Adds two units of weights times x in 16 bits, four products a row of w; low has rows 0 and 1. */
+static inline void add_unit(int16x8_t *low, int16x8_t *high, int8x16_t w, int8x16_t x)
+{
+    *low = vmlal_s8(*low, vget_low_s8(w), vget_low_s8(x));
+    *high = vmlal_high_s8(*high, w, x);
+}
+
+/* product[r][h] = w · x[r] over a block of n elements, 4-bit codes as they are and 8-bit codes less
+   128. Sums of 4-bit products stay in 16 bits for 32 elements: a lane has eight of at most 15 * 127,
+   and the sum of two lanes is below 2^15. Two 8-bit products do: 2 * 128 * 127 is below 2^15 too, for
+   x is never −128. */
+static inline __attribute__((always_inline)) void block_products(int rows, bool nibbles, int n,
+                                                                 const uint8_t *w, const int8_t *x,
+                                                                 int64_t x_row,
+                                                                 int32x4_t (*product)[HALVES])
+{
+    const int run = nibbles ? (n < 32 ? n : 32) : 8;
+    int32x4_t pairs[PACKED_ROWS][HALVES][2]; /* of 8-bit weights: two sums a row of w */
+    for (int r = 0; r < rows; r++)
+        for (int h = 0; h < HALVES; h++)
+            pairs[r][h][0] = pairs[r][h][1] = vdupq_n_s32(0);
+    for (int i = 0; i < n; i += run) {
+        int16x8_t low[PACKED_ROWS][HALVES], high[PACKED_ROWS][HALVES];
+        for (int r = 0; r < rows; r++)
+            for (int h = 0; h < HALVES; h++)
+                low[r][h] = high[r][h] = vdupq_n_s16(0);
+        for (int j = 0; j < run; j += 8, x += 8)
+            for (int u = 0; u < (nibbles ? 1 : 2); u++, w += 32)
+                for (int h = 0; h < HALVES; h++) {
+                    uint8x16_t v = vld1q_u8(w + h * 16);
+                    int8x16_t codes = vreinterpretq_s8_u8(nibbles ? vandq_u8(v, vdupq_n_u8(15))
+                                                                  : veorq_u8(v, vdupq_n_u8(0x80)));
+                    int8x16_t upper = vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
+                    for (int r = 0; r < rows; r++) {
+                        const int8_t *at = x + r * x_row + u * 4;
+                        add_unit(&low[r][h], &high[r][h], codes, four(at));
+                        if (nibbles)
+                            add_unit(&low[r][h], &high[r][h], upper, four(at + 4));
+                    }
+                }
+        for (int r = 0; r < rows; r++)
+            for (int h = 0; h < HALVES; h++)
+                if (nibbles) {
+                    int16x8_t p = vpaddq_s16(low[r][h], high[r][h]);
+                    product[r][h] = vpadalq_s16(product[r][h], p);
+                } else {
+                    pairs[r][h][0] = vpadalq_s16(pairs[r][h][0], low[r][h]);
+                    pairs[r][h][1] = vpadalq_s16(pairs[r][h][1], high[r][h]);
+                }
+    }
+    for (int r = 0; !nibbles && r < rows; r++)
+        for (int h = 0; h < HALVES; h++)
+            product[r][h] = vpaddq_s32(pairs[r][h][0], pairs[r][h][1]);
+}
+#endif
+
+static inline __attribute__((always_inline)) vf packed_scale(const void *from, int64_t b, int h,
+                                                             bool narrow)
+{
+    int64_t at = b * PACKED + h * LANES;
+    if (narrow)
+        return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *)from + at)));
+    return v_load((const float *)from + at);
+}
+
+/* scale * zero of a block. */
+static inline __attribute__((always_inline)) vf packed_minimum(const packed_dot *d, int64_t b,
+                                                               int h, vf scale, float middle)
+{
+    return d->minimum == NULL ? scale * middle : packed_scale(d->minimum, b, h, d->narrow);
+}
+
+static inline void store_columns(const packed_dot *d, int64_t row, const vf v[HALVES])
+{
+    float *to = d->y + row * d->y_row;
+    for (int64_t h = 0; h < HALVES && h * LANES < d->columns; h++)
+        if (d->columns - h * LANES >= LANES)
+            v_store(to + h * LANES, v[h]);
+        else
+            v_store_part(to + h * LANES, v[h], d->columns - h * LANES);
+}
+
+/* `rows` rows of x from row `from` on; both are constant where this is inlined, and so is `shift`
+   for blocks of 32. */
+static inline __attribute__((always_inline)) void packed_rows(const packed_dot *d, int64_t from,
+                                                              int rows, bool nibbles, int shift)
+{
+    const int n = 1 << shift;
+    const int8_t *x = d->x + from * d->x_row;
+    const float *x_scale = d->x_scale + from * d->blocks, *x_sum = d->x_sum + from * d->blocks;
+    const uint8_t *w = d->w;
+    vf sum[PACKED_ROWS][HALVES];
+    for (int r = 0; r < rows; r++)
+        for (int h = 0; h < HALVES; h++)
+            sum[r][h] = (vf){0};
+    for (int64_t b = 0; b < d->blocks; b++, x += n, w += nibbles ? n * 4 : n * 8) {
+        int32x4_t product[PACKED_ROWS][HALVES];
+        for (int r = 0; r < rows; r++)
+            for (int h = 0; h < HALVES; h++)
+                product[r][h] = vdupq_n_s32(0);
+        block_products(rows, nibbles, n, w, x, d->x_row, product);
+        for (int h = 0; h < HALVES; h++) {
+            vf scale = packed_scale(d->scale, b, h, d->narrow);
+            vf minimum = packed_minimum(d, b, h, scale, nibbles ? 8 : 128);
+            if (!nibbles)
+                minimum -= scale * 128;
+            for (int r = 0; r < rows; r++) {
+                int64_t at = r * d->blocks + b;
+                vf p = (vf)vcvtq_f32_s32(product[r][h]) * scale;
+                sum[r][h] = v_fma(p, v_set(x_scale[at]), sum[r][h]);
+                sum[r][h] = v_fma(-minimum, v_set(x_sum[at]), sum[r][h]);
+            }
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        store_columns(d, from + r, sum[r]);
+}
+
+/* Weights widened to f32 once for `rows` rows of x. */
+static inline __attribute__((always_inline)) void packed_rows_f32(const packed_dot *d, int64_t from,
+                                                                  int rows, bool nibbles, int shift)
+{
+    const int step = nibbles ? 8 : 4, mask = nibbles ? 15 : 255;
+    const float *x = d->x_wide + from * d->x_row;
+    const uint8_t *w = d->w;
+    vf sum[PACKED_ROWS][HALVES];
+    for (int r = 0; r < rows; r++)
+        for (int h = 0; h < HALVES; h++)
+            sum[r][h] = (vf){0};
+    for (int64_t b = 0; b < d->blocks; b++) {
+        vf scale[HALVES], minimum[HALVES];
+        for (int h = 0; h < HALVES; h++) {
+            scale[h] = packed_scale(d->scale, b, h, d->narrow);
+            minimum[h] = packed_minimum(d, b, h, scale[h], nibbles ? 8 : 128);
+        }
+        for (int i = 0; i < 1 << shift; i += step, w += 32, x += step)
+            for (int h = 0; h < HALVES; h++) {
+                vi v = (vi)vld1q_u8(w + h * 16);
+                for (int j = 0; j < step; j++) {
+                    vi code = v >> (nibbles ? j % 4 * 8 + j / 4 * 4 : j * 8) & mask;
+                    vf f = v_fma((vf)vcvtq_f32_s32((int32x4_t)code), scale[h], -minimum[h]);
+                    for (int r = 0; r < rows; r++)
+                        sum[r][h] = v_fma(f, v_set(x[r * d->x_row + j]), sum[r][h]);
+                }
+            }
+    }
+    for (int r = 0; r < rows; r++)
+        store_columns(d, from + r, sum[r]);
+}
+
+#include "cpu/simd_packed.h"
+
+#ifdef NEON_DOTPROD
+const simd_table simd_neon_dotprod = {
+    .name = "neon-dotprod",
+#else
+const simd_table simd_neon = {
+    .name = "neon",
+#endif
+    VECTOR_ENTRIES,
+    .quantize = quantize_row,
+    PACKED_ENTRIES,
+};
