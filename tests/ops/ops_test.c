@@ -307,12 +307,12 @@ static double packed_number(const packed_dot *d, const void *array, int64_t i)
 static float packed_reference(const packed_dot *d, int64_t row, int64_t lane, bool wide)
 {
     double sum = 0;
-    for (int64_t b = 0; b < d->blocks; b++) {
-        int64_t at = b * table->packed_lanes + lane, q = row * d->blocks + b, product = 0;
+    for (int64_t i = 0; i < d->blocks; i++) {
+        int64_t at = i * table->packed_lanes + lane, q = row * d->blocks + i, product = 0;
         double scale = packed_number(d, d->scale, at), real = 0;
         double minimum =
             d->minimum != NULL ? packed_number(d, d->minimum, at) : scale * (1 << (d->bits - 1));
-        for (int64_t k = b * d->block; k < (b + 1) * d->block; k++) {
+        for (int64_t k = i * d->block; k < (i + 1) * d->block; k++) {
             product += packed_code(d, lane, k) * d->x[row * d->x_row + k];
             real +=
                 (packed_code(d, lane, k) * scale - minimum) * (double)d->x_wide[row * d->x_row + k];
@@ -334,9 +334,9 @@ static void put_number(bool narrow, void *array, int64_t i, float value)
 
 static void compare_packed(int64_t block, int64_t blocks, int64_t rows, int32_t bits, int kind)
 {
-    enum { MOST = 4096, ROWS = 11, LANES = 16 };
-    static int8_t q[ROWS * MOST];
-    static float wide[ROWS * MOST], x_scale[ROWS * MOST / 16], x_sum[ROWS * MOST / 16];
+    enum { WIDTH = 4096, ROWS = 11, LANES = 16 };
+    static int8_t q[ROWS * WIDTH];
+    static float wide[ROWS * WIDTH], x_scale[ROWS * WIDTH / 16], x_sum[ROWS * WIDTH / 16];
     int64_t lanes = table->packed_lanes, k = block * blocks, count = blocks * lanes;
     bool narrow = kind & 1, minima = kind & 2;
     size_t bytes = (size_t)(k * lanes * bits / 8), each = narrow ? 2 : 4;
