@@ -62,22 +62,6 @@ static inline vi v_bytes(const uint8_t *p, bool is_signed)
     return (vi)(is_signed ? _mm256_cvtepi8_epi32(b) : _mm256_cvtepu8_epi32(b));
 }
 
-/* Elements 0, 2, 4 … of a and then of b. */
-static inline vf v_even(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
-}
-
-/* Elements of a and b in turn, from the first or the second half of each. */
-static inline vf v_zip_low(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-}
-static inline vf v_zip_high(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-}
-
 #include "cpu/simd_vector.h"
 
 #include "cpu/simd_image.h"

@@ -56,23 +56,6 @@ static inline vi v_bytes(const uint8_t *p, bool is_signed)
     return (vi)(is_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b));
 }
 
-/* Elements 0, 2, 4 … of a and then of b. */
-static inline vf v_even(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-}
-
-/* Elements of a and b in turn, from the first or the second half of each. */
-static inline vf v_zip_low(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-static inline vf v_zip_high(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
-                                   31);
-}
-
 #include "cpu/simd_vector.h"
 
 #include "cpu/simd_image.h"

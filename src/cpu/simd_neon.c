@@ -10,6 +10,7 @@
 
 #define LANES 4
 #define TILE_ROWS 6
+#define PANEL_VECTORS 3
 #define TILE_VECTORS 4 /* 24 of the 32 registers are sums */
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
@@ -53,6 +54,11 @@ static inline vi v_pairs(vi a, vi b, vi c)
     return c + (vi)vpaddq_s32(low, vmull_high_s16(p, q));
 }
 
+static inline vf v_halves(const uint16_t *p)
+{
+    return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
 static inline vi v_bytes(const uint8_t *p, bool is_signed)
 {
     uint32_t four;
@@ -64,6 +70,8 @@ static inline vi v_bytes(const uint8_t *p, bool is_signed)
 }
 
 #include "cpu/simd_vector.h"
+
+#include "cpu/simd_image.h"
 
 static float quantize_row(int8_t *to, const float *x, int64_t n)
 {
@@ -296,6 +304,7 @@ const simd_table simd_neon = {
     .name = "neon",
 #endif
     VECTOR_ENTRIES,
+    IMAGE_ENTRIES,
     .quantize = quantize_row,
     PACKED_ENTRIES,
 };

@@ -16,6 +16,35 @@
 #include <stddef.h>
 #include <string.h>
 
+/* Lanes of a and b by turns, from their lower and from their upper halves; and elements 0, 2, 4 … of a,
+   then of b. */
+#if LANES == 16
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#elif LANES == 8
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#else
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#define EVEN 0, 2, 4, 6
+#endif
+
+static inline vf v_zip_low(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, LOWER);
+}
+static inline vf v_zip_high(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, UPPER);
+}
+static inline vf v_even(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, EVEN);
+}
+
 static inline vf v_load(const float *p)
 {
     vf v;
@@ -299,18 +328,6 @@ static void dots(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t 
 
 enum { TILE_COLUMNS = LANES * TILE_VECTORS };
 
-/* Lanes of two vectors taken by turns, from their lower or upper halves. */
-#if LANES == 16
-#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif LANES == 8
-#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
-#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
-#else
-#define LOWER 0, 4, 1, 5
-#define UPPER 2, 6, 3, 7
-#endif
-
 /* A square of vectors is turned by log2(LANES) perfect shuffles (Stone, 1971). */
 static void turn(float *to, const float *k, int64_t k_row, int64_t keys, int64_t d)
 {
@@ -324,8 +341,8 @@ static void turn(float *to, const float *k, int64_t k_row, int64_t keys, int64_t
             }
             for (int stage = 1; stage < LANES; stage *= 2) {
                 for (int r = 0; r < LANES / 2; r++) {
-                    b[2 * r] = __builtin_shufflevector(a[r], a[r + LANES / 2], LOWER);
-                    b[2 * r + 1] = __builtin_shufflevector(a[r], a[r + LANES / 2], UPPER);
+                    b[2 * r] = v_zip_low(a[r], a[r + LANES / 2]);
+                    b[2 * r + 1] = v_zip_high(a[r], a[r + LANES / 2]);
                 }
                 for (int r = 0; r < LANES; r++)
                     a[r] = b[r];

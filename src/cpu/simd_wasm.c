@@ -68,22 +68,6 @@ static inline vi v_bytes(const uint8_t *p, bool is_signed)
                           : wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(b)));
 }
 
-/* Elements 0, 2, 4 … of a and then of b. */
-static inline vf v_even(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6);
-}
-
-/* Elements of a and b in turn, from the first or the second half of each. */
-static inline vf v_zip_low(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-}
-static inline vf v_zip_high(vf a, vf b)
-{
-    return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-}
-
 #include "cpu/simd_vector.h"
 
 #include "cpu/simd_image.h"

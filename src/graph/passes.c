@@ -13,7 +13,8 @@ static brink_status run(rewrite *w, const pass_fn *passes)
 }
 
 /* Whole computations become one node before the row is chosen, which then moves past them. */
-static const pass_fn whole[] = {pass_identity, pass_cse, pass_weights, pass_conv, pass_attention, pass_norm, pass_gelu, pass_rope, pass_append, NULL};
+static const pass_fn whole[] = {pass_identity, pass_cse,  pass_weights, pass_conv,   pass_attention,
+                                pass_norm,     pass_gelu, pass_rope,    pass_append, NULL};
 
 /* What is left over. */
 static const pass_fn rest[] = {pass_elementwise, NULL};

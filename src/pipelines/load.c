@@ -262,9 +262,8 @@ bool brink_task_want_later(const brink_task *base, uint32_t index, brink_want *w
         bool known = stage == LOAD_GRAPH ? t->graph_chosen : !m->desc.graph_only;
         if (!known || index-- != 0)
             continue;
-        *want = stage == LOAD_GRAPH
-                    ? (brink_want){.file = t->graph}
-                    : (brink_want){.file = stage_files[stage], .optional = true};
+        *want = stage == LOAD_GRAPH ? (brink_want){.file = t->graph}
+                                    : (brink_want){.file = stage_files[stage], .optional = true};
         return true;
     }
     uint64_t k = (uint64_t)index + t->external + (t->stage == LOAD_EXTERNAL ? 1 : 0);
