@@ -1,35 +1,56 @@
-/* size.mjs — what a page downloads to run a model, brotli-compressed (quality 11), beside wllama.
+/* size.mjs — what a page downloads to run a model, brotli-compressed (quality 11), beside its peers.
 
-   Wasm alone, and wasm with the scripts that load it (brink: the SDK and its worker, as built;
-   wllama: its minified module, which carries its workers). One page loads one variant. */
-import { existsSync, readFileSync } from "node:fs";
+   Wasm alone, and wasm with the scripts that load it. One page loads one variant. brink: the SDK and
+   its worker, as built. wllama: its minified module, which carries its workers. onnxruntime-web: its
+   wasm backend alone. transformers.js: its module, and the wasm that it asks for. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
 import { fromRoot, root, save, table } from "./lib.mjs";
+import { modules } from "./serve.mjs";
 
-function size(path) {
-  const data = readFileSync(path);
+const LIMIT = 400; // kB of brotli
+
+function size(...path) {
+  const data = readFileSync(join(...path));
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: data.length };
   return { bytes: data.length, brotli: brotliCompressSync(data, { params }).length };
 }
+const sum = (sizes) => sizes.reduce((total, s) => total + s.brotli, 0);
 
-const wasm = fromRoot("BRINK_WASM", "build/web");
-const wllama = join(root, "bench/node_modules/@wllama/wllama/esm");
-const sdk = join(root, "web/sdk/dist");
-const scripts = ["index.js", "worker.js"].map((name) => join(sdk, name)).filter(existsSync);
-const script = { brink: scripts.map(size).reduce((sum, s) => sum + s.brotli, 0), peer: size(join(wllama, "index.min.js")).brotli };
-const peers = { single: size(join(wllama, "single-thread/wllama.wasm")), threads: size(join(wllama, "multi-thread/wllama.wasm")) };
-const files = {};
-const rows = [];
+const folder = fromRoot("BRINK_WASM", "build/web"), sdk = join(root, "web/sdk/dist");
+const wllama = join(modules, "@wllama/wllama/esm"), ort = join(modules, "onnxruntime-web/dist");
+const transformers = join(modules, "@huggingface/transformers");
+const scripts = [size(sdk, "index.js"), size(sdk, "worker.js")];
+const threaded = {
+  wllama: { wasm: size(wllama, "multi-thread/wllama.wasm"), scripts: [size(wllama, "index.min.js")] },
+  "onnxruntime-web": { wasm: size(ort, "ort-wasm-simd-threaded.wasm"), scripts: [size(ort, "ort.wasm.min.mjs"), size(ort, "ort-wasm-simd-threaded.mjs")] },
+  "transformers.js": {
+    wasm: size(transformers, "node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm"),
+    scripts: [size(transformers, "dist/transformers.min.js"), size(transformers, "node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.mjs")],
+  },
+};
+const single = { wllama: { wasm: size(wllama, "single-thread/wllama.wasm"), scripts: threaded.wllama.scripts } };
+
+const files = {}, figures = [];
 for (const name of ["brink", "brink-relaxed", "brink-threads", "brink-relaxed-threads"]) {
-  files[name] = size(join(wasm, `${name}.wasm`));
-  const kind = name.includes("threads") ? "threads" : "single";
-  rows.push([`${name}.wasm / wllama ${kind === "single" ? "single-thread" : "multi-thread"}`, files[name].brotli / peers[kind].brotli, "lower"]);
-  if (name.includes("relaxed"))
-    rows.push(["  with scripts", (files[name].brotli + script.brink) / (peers[kind].brotli + script.peer), "lower"]);
+  files[name] = size(folder, `${name}.wasm`);
+  const kB = files[name].brotli / 1000;
+  for (const [peer, parts] of Object.entries(name.includes("threads") ? threaded : single)) {
+    const medians = { brink: kB, [peer]: parts.wasm.brotli / 1000 };
+    const asked = peer === "wllama" ? { limit: LIMIT, unit: "kB" } : {};
+    figures.push({ what: `${name}.wasm / ${peer}`, better: "lower", peer, ratio: kB / medians[peer], medians, ...asked });
+    if (name !== "brink-relaxed-threads") continue;
+    const all = { brink: (files[name].brotli + sum(scripts)) / 1000, [peer]: (parts.wasm.brotli + sum(parts.scripts)) / 1000 };
+    figures.push({ what: "  with scripts", better: "lower", peer, ratio: all.brink / all[peer], medians: all });
+  }
 }
-table("brotli size, brink / wllama", rows);
-for (const [name, { bytes, brotli }] of [...Object.entries(files), ...Object.entries(peers).map(([k, v]) => [`wllama ${k}`, v])])
+const title = "brotli size, brink / peer";
+table(title, figures.map(({ peer, ...figure }) => figure));
+for (const [name, { bytes, brotli }] of Object.entries(files))
   console.log(`  ${name}: ${Math.round(brotli / 1000)} kB of brotli, ${Math.round(bytes / 1000)} kB of wasm`);
-console.log(`  scripts: brink ${Math.round(script.brink / 1000)} kB of brotli, wllama ${Math.round(script.peer / 1000)} kB`);
-save("size", { files, peers, script });
+for (const [name, { wasm, scripts }] of Object.entries(threaded))
+  console.log(`  ${name}: ${Math.round(wasm.brotli / 1000)} kB of brotli, with scripts ${Math.round((wasm.brotli + sum(scripts)) / 1000)} kB`);
+console.log(`  brink's scripts: ${Math.round(sum(scripts) / 1000)} kB`);
+save("size", { groups: [{ title, figures }], files, scripts, threaded, single });
+if (Object.values(files).some(({ brotli }) => brotli > LIMIT * 1000)) throw new Error(`a build is larger than ${LIMIT} kB`);
