@@ -40,7 +40,7 @@ test:       ## every test; SUITES="unit layers" runs some, SUITES=list names the
 conformance: all ## the graphs of BRINK_FIXTURES against their reference outputs
 	@scripts/conformance.sh
 
-bench: all  ## measurements (bench/run)
+bench: all wasm ## measurements beside peers (bench/run), written to docs/benchmarks
 	@bench/run
 
 serve:      ## the browser demo on http://127.0.0.1:PORT (8080), isolated so that threads work

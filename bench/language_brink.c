@@ -1,6 +1,6 @@
 /* language_brink.c — the brink side of the language suite, on the public API.
 
-   language_brink MODEL THREADS: says {} when started; then answers each line of input with one line
+   language_brink MODEL THREADS [CONTEXT]: says {} when started; then answers each line of input with one line
    of JSON. "load" loads the model: {"load_ms"}. "N id,id,…" makes N tokens after that prompt in a
    new session, going on past end-of-text: {"prefill_ms", "decode_ms", "steps", "tokens"}. */
 #include <brink.h>
@@ -10,7 +10,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { CONTEXT = 1024 };
+enum { MOST = 16384 };
+
+static uint32_t most_tokens = 1024; /* that a session holds */
 
 static double now_ms(void)
 {
@@ -29,7 +31,7 @@ static void check(brink_context *context, brink_status status)
 
 static void generate(brink_context *context, brink_model *model, char *line)
 {
-    static uint32_t ids[CONTEXT];
+    static uint32_t ids[MOST];
     brink_generate_desc desc = {.tokens = ids, .ignore_end = true};
     brink_session *session;
     brink_task *task;
@@ -37,10 +39,10 @@ static void generate(brink_context *context, brink_model *model, char *line)
     uint32_t id;
     const char *text, *comma = "";
     desc.max_tokens = (uint32_t)strtoul(line, &line, 10);
-    while (desc.token_count < CONTEXT && (*line == ' ' || *line == ','))
+    while (desc.token_count < MOST && (*line == ' ' || *line == ','))
         ids[desc.token_count++] = (uint32_t)strtoul(line + 1, &line, 10);
     check(context,
-          brink_session_create(model, &(brink_session_desc){.context = CONTEXT}, &session));
+          brink_session_create(model, &(brink_session_desc){.context = most_tokens}, &session));
     check(context, brink_generate_begin(session, &desc, &task));
     check(context, brink_task_wait(task));
     brink_generate_get_stats(task, &stats);
@@ -57,11 +59,13 @@ static void generate(brink_context *context, brink_model *model, char *line)
 
 int main(int argc, char **argv)
 {
-    static char line[16 * CONTEXT];
+    static char line[16 * MOST];
     brink_context *context = NULL;
     brink_model *model = NULL;
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 2;
+    if (argc == 4)
+        most_tokens = (uint32_t)atoi(argv[3]);
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("{}\n");
     while (fgets(line, sizeof line, stdin)) {

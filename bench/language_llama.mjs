@@ -1,7 +1,7 @@
 /* language_llama.mjs — the llama.cpp side of the language suite: node-llama-cpp's prebuilt addon,
    which finds the library for this processor itself, called without node-llama-cpp's own layers.
 
-   node language_llama.mjs GGUF THREADS: the same lines as language_brink.c. Only llama_decode is
+   node language_llama.mjs GGUF THREADS [CONTEXT]: the same lines as language_brink.c. Only llama_decode is
    timed, not the choice of the token. Flash attention is left to llama.cpp ("auto"), weights are
    mapped, keys and values are f16, a batch takes the whole prompt: its defaults. */
 import { createRequire } from "node:module";
@@ -9,8 +9,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { getBinsDir } from "@node-llama-cpp/linux-x64";
 
-const [gguf, threads] = process.argv.slice(2);
-const CONTEXT = 1024;
+const [gguf, threads, most = 1024] = process.argv.slice(2);
+const CONTEXT = Number(most);
 const require = createRequire(import.meta.url);
 const bins = join(getBinsDir().binsDir, "linux-x64");
 const say = (object) => process.stdout.write(`${JSON.stringify(object)}\n`);

@@ -7,7 +7,7 @@
    figures, go to build/bench/SUITE.json. */
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { cpus, loadavg, totalmem } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -93,7 +93,7 @@ export function warnIfBusy() {
 function machine() {
   const flags = /^flags\s*:\s*(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1].split(" ") ?? [];
   const features = flags.filter((flag) => /^(avx2|fma|f16c|avx512(f|bw|_vnni|_bf16)|avx_vnni|amx_(tile|int8|bf16))$/.test(flag));
-  return { cpu: cpus()[0].model, features, cores, memory_gib: Math.round(totalmem() / 2 ** 30), system: `${process.platform} ${release()} ${process.arch}`, node: process.version, load, date: new Date().toISOString() };
+  return { cpu: cpus()[0].model, features, cores, memory_gib: Math.round(totalmem() / 2 ** 30), system: `${process.platform} ${process.arch}`, node: process.version, load, date: new Date().toISOString() };
 }
 
 /** Writes build/bench/SUITE.json: {suite, machine, groups: [{title, figures}], …}. */
