@@ -16,18 +16,42 @@ interface Opened {
   chunks: AsyncIterable<Uint8Array>;
 }
 
-async function* read(stream: ReadableStream<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader(); // not every browser iterates streams
+interface Chunks {
+  /** undefined at the end; a chunk lasts until the next one is asked for. */
+  next(): Promise<Uint8Array | undefined>;
+  cancel(): Promise<void>;
+}
+
+/** Reads into one buffer over and over where the browser can: fresh memory for each chunk costs more
+    than to copy it. */
+function chunksOf(stream: ReadableStream<Uint8Array>, size: number): Chunks {
+  let reader: ReadableStreamBYOBReader;
   try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
+    reader = stream.getReader({ mode: "byob" });
+  } catch {
+    const plain = stream.getReader(); // not every browser iterates streams
+    return { next: async () => (await plain.read()).value, cancel: () => plain.cancel() };
+  }
+  let buffer = new ArrayBuffer(Math.max(1, Math.min(size, 4 << 20)));
+  return {
+    async next() {
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done || !value) return undefined;
+      buffer = value.buffer as ArrayBuffer;
+      return value;
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+async function* read(stream: ReadableStream<Uint8Array>, name: string, size = 1 << 18): AsyncGenerator<Uint8Array> {
+  const chunks = chunksOf(stream, size);
+  try {
+    for (let chunk; (chunk = await chunks.next()); ) yield chunk;
   } catch (error) {
     throw makeError("network", `${name}: the transfer broke off (${(error as Error).message})`);
   } finally {
-    reader.cancel().catch(() => {});
+    chunks.cancel().catch(() => {});
   }
 }
 
@@ -51,7 +75,7 @@ async function openUrl(url: string, name: string, job: Job, signal: AbortSignal)
   const length = response.headers.get("content-length");
   const encoded = response.headers.get("content-encoding");
   const size = length !== null && (encoded === null || encoded === "identity") ? Number(length) : undefined;
-  return { size, chunks: read(response.body, name) };
+  return { size, chunks: read(response.body, name, size) };
 }
 
 async function* pull(job: Job, file: string, size: number): AsyncGenerator<Uint8Array> {
@@ -71,7 +95,7 @@ async function open(source: WireSource, name: string, job: Job, signal: AbortSig
   const file = Object.hasOwn(source.files, name) ? source.files[name]! : undefined;
   if (!file) return undefined;
   if ("url" in file) return openUrl(file.url, name, job, signal);
-  if ("blob" in file) return { size: file.blob.size, chunks: read(file.blob.stream(), name) };
+  if ("blob" in file) return { size: file.blob.size, chunks: read(file.blob.stream(), name, file.blob.size) };
   return { size: file.bytes, chunks: pull(job, name, file.bytes) };
 }
 
