@@ -99,6 +99,23 @@ describe("the engine in a tab", () => {
     assert.ok(seen.at(-1).loadedBytes >= size && seen.at(-1).loadedBytes === seen.at(-1).totalBytes);
   });
 
+  test("a model's files come side by side, each once", async (t) => {
+    const folder = needFixture("llama/genai_int4");
+    let weightsAsked;
+    const asked = new Promise((resolve) => (weightsAsked = resolve));
+    const intercept = async (request) => {
+      // the tokenizer's answer waits until the weights were asked for: in turn, that would be never
+      if (request.url === "/llm/model.onnx.data") weightsAsked();
+      if (request.url === "/llm/tokenizer.json") await asked;
+      return false;
+    };
+    const { page, server } = await pages.open(t, { mounts: [["/llm/", folder]], intercept });
+    const facts = await page.evaluate(async () => (await (await create()).load("./llm/")).facts);
+    assert.ok(facts.languageModel);
+    const files = server.requests.filter((path) => path.startsWith("/llm/"));
+    assert.deepEqual([...new Set(files)].sort(), [...files].sort(), "each file is asked for once");
+  });
+
   test("a missing file is named", async (t) => {
     const { page } = await openFixture(t);
     const error = await page.evaluate(() => failure(engine.load("./nowhere/")));
