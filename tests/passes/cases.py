@@ -328,3 +328,56 @@ case("append to a past that others read", PAST, "float[1,4,5,8] y, float[1,4,9,8
      APPEND.replace("AXIS", "2") + "\nz = Sin(g)", "not Append", heads=np.array([0, 0, 4, 8]))
 case("append to what is no output", PAST, "float[1,4,5,8] y", APPEND.replace("AXIS", "2"),
      "not Append", heads=np.array([0, 0, 4, 8]))
+# ── conv ──
+
+PLANE = "float[2,4,9,8] x", "float[2,6,9,8] y"
+CONV = "<pads=[1,1,1,1]>"
+K = {"w": (6, 4, 3, 3), "b": (6,), "s": (6, 1, 1), "t": (1, 6, 1, 1), "g": np.linspace(0.5, 2, 6).astype("f4"),
+     "v": np.linspace(0.1, 3, 6).astype("f4"), "half": 0.5, "three": 3.0, "zero": 0.0, "six": 6.0, "sixth": 1 / 6}
+case("conv norm", *PLANE, f"c = Conv{CONV}(x, w)\ny = BatchNormalization<epsilon=0.01>(c, g, b, b, v)", "Conv", **K)
+case("conv numbers", *PLANE, f"""c = Conv{CONV}(x, w, b)
+    d = Mul(s, c)
+    e = Add(d, t)
+    f = Sub(e, half)
+    y = Div(f, six)""", "Conv", **K)
+case("conv groups", PLANE[0], "float[2,6,9,8] y", f"""c = Conv<group=2, pads=[1,1,1,1]>(x, u, b)
+    y = BatchNormalization(c, g, b, b, v)""", "Conv", u=(6, 2, 3, 3), **K)
+case("conv number taken from", *PLANE, f"c = Conv{CONV}(x, w)\ny = Sub(half, c)", "Conv Sub", **K)
+case("conv factor of columns", *PLANE, f"c = Conv{CONV}(x, w)\ny = Mul(c, r)", "Conv Mul", r=(8,), **K)
+case("conv with two readers", PLANE[0], PLANE[1] + ", float[2,6,9,8] z", f"""c = Conv{CONV}(x, w)
+    y = BatchNormalization(c, g, b, b, v)
+    z = Exp(c)""", **K)
+case("conv relu", *PLANE, f"c = Conv{CONV}(x, w)\ny = Relu(c)", "FusedConv", **K)
+case("conv clip", *PLANE, f"c = Conv{CONV}(x, w)\ny = Clip(c, zero, half)", "FusedConv", **K)
+case("conv clip attributes", *PLANE, f"c = Conv{CONV}(x, w)\ny = Clip<min=-0.25, max=0.5>(c)", "FusedConv", 10, **K)
+for name in ("Sigmoid", "Tanh", "LeakyRelu<alpha=0.3>", "HardSigmoid<alpha=0.3, beta=0.4>", "HardSwish"):
+    case("conv " + name, *PLANE, f"c = Conv{CONV}(x, w)\ny = {name}(c)", "FusedConv", **K)
+case("conv silu", *PLANE, f"c = Conv{CONV}(x, w, b)\ns0 = Sigmoid(c)\ny = Mul(s0, c)", "FusedConv", **K)
+SWISH = f"c = Conv{CONV}(x, w, b)\na = Add(c, three)\nl = Clip(a, zero, six)\n"
+for i, tail in enumerate(("m = Mul(c, l)\ny = Div(m, six)", "m = Mul(l, c)\ny = Mul(m, sixth)",
+                          "m = Div(l, six)\ny = Mul(c, m)", "m = Mul(l, sixth)\ny = Mul(m, c)", "y = Div(l, six)")):
+    case(f"conv hard swish {i}", *PLANE, SWISH + tail, "FusedConv", **K)
+case("conv hard swish given", *PLANE, f"c = Conv{CONV}(x, w)\nh = HardSigmoid<alpha=0.1666667>(c)\ny = Mul(c, h)",
+     "FusedConv", **K)
+case("conv wrong swish", *PLANE, f"""c = Conv{CONV}(x, w, b)
+    a = Add(c, three)
+    l = Clip(a, zero, three)
+    m = Mul(c, l)
+    y = Div(m, six)""", "not FusedConv", **K)
+case("conv affine", *PLANE, SWISH + """m = Mul(c, l)
+    d = Div(m, six)
+    e = Mul(half, d)
+    y = Add(e, three)""", "FusedConv", **K)
+case("conv residual", *PLANE, f"""c = Conv{CONV}(x, w)
+    e = BatchNormalization(c, g, b, b, v)
+    o = Conv<pads=[0,0,0,0]>(x, q)
+    a = Add(e, o)
+    y = Relu(a)""", "Conv FusedConv", q=(6, 4, 1, 1), **K)
+case("conv residual of itself", *PLANE, f"c = Conv{CONV}(x, w)\na = Add(c, c)\ny = Relu(a)", "not FusedConv", **K)
+case("conv residual broadcast", *PLANE, f"c = Conv{CONV}(x, w)\ng0 = GlobalAveragePool(c)\ny = Add(c, g0)", **K)
+case("conv double", "double[1,1,5,5] x", "double[1,1,3,3] y", "c = Conv(x, w)\ny = Relu(c)",
+     "not FusedConv", w=np.ones((1, 1, 3, 3)))
+case("transposed", "float[2,4,5,6] x", "float[2,6,10,12] y", """c = ConvTranspose<strides=[2,2], group=2>(x, u)
+    d = Add(c, t)
+    e = BatchNormalization(d, g, b, b, v)
+    y = Relu(e)""", "ConvTranspose", u=(4, 3, 2, 2), **K)
