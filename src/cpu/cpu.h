@@ -16,6 +16,7 @@ extern const kernel_table cpu_kernels;
 /* What kernels make of constant weights: see prepare_fn. */
 brink_status cpu_prepare_matmul(const kernel_args *a, packing *store, const void **out);
 brink_status cpu_prepare_matmul_nbits(const kernel_args *a, packing *store, const void **out);
+brink_status cpu_prepare_matmul_nbits_group(const kernel_args *a, packing *store, const void **out);
 brink_status cpu_prepare_matmul_weights(const kernel_args *a, packing *store, const void **out);
 
 #endif

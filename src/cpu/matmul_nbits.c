@@ -244,10 +244,10 @@ static uint64_t rounded(uint64_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-brink_status nbits_read(const kernel_args *a, nbits *p)
+brink_status nbits_read(const kernel_args *a, int64_t n, nbits *p)
 {
     *p = (nbits){.k = onnx_int(a->node, ATTR_K, 0),
-                 .n = onnx_int(a->node, ATTR_N, 0),
+                 .n = n,
                  .bits = onnx_int(a->node, ATTR_bits, 4),
                  .block = onnx_int(a->node, ATTR_block_size, 0),
                  .x = a->in[0]->data,
@@ -281,14 +281,13 @@ int64_t nbits_grain(const nbits *p, int64_t group, int64_t speed, uint64_t threa
     return (grain + group - 1) / group * group;
 }
 
-brink_status cpu_matmul_nbits(const kernel_args *a)
+brink_status nbits_run(const kernel_args *a, const nbits *call)
 {
-    nbits p;
-    TRY(nbits_read(a, &p));
+    nbits p = *call;
     if (p.m == 0)
         return BRINK_OK;
     if (simd()->packed_lanes != 0 && p.g_idx == NULL && p.bits != 2)
-        return nbits_packed_run(a, &p);
+        return nbits_packed_run(a, &p, 1);
     thread_pool *pool = a->context->pool;
     uint64_t threads = thread_pool_size(pool);
     bool exact = nbits_exact(a, &p);
@@ -326,4 +325,11 @@ brink_status cpu_matmul_nbits(const kernel_args *a)
     }
     add_bias(&p);
     return BRINK_OK;
+}
+
+brink_status cpu_matmul_nbits(const kernel_args *a)
+{
+    nbits p;
+    TRY(nbits_read(a, onnx_int(a->node, ATTR_N, 0), &p));
+    return nbits_run(a, &p);
 }

@@ -7,6 +7,8 @@
 
 typedef struct nbits_weights nbits_weights;
 
+enum { NBITS_PARTS = 3 };
+
 typedef struct nbits {
     int64_t m, n, k, block, blocks, bits;
     const float *x;
@@ -24,8 +26,8 @@ typedef struct nbits {
     const nbits_weights *packed; /* NULL: w, scales and zeros are read as they are */
 } nbits;
 
-/* What a node says of its weights, checked against the tensors. */
-brink_status nbits_read(const kernel_args *a, nbits *p);
+/* What a node says of its `n` rows of weights, checked against the tensors. */
+brink_status nbits_read(const kernel_args *a, int64_t n, nbits *p);
 
 float nbits_scale(const nbits *p, int64_t i);
 float nbits_zero(const nbits *p, int64_t row, int64_t b);
@@ -37,7 +39,14 @@ bool nbits_exact(const kernel_args *a, const nbits *p);
    operation), and no more than an eighth of a thread's share, so that the threads end together. */
 int64_t nbits_grain(const nbits *p, int64_t group, int64_t speed, uint64_t threads);
 
-/* y = x · wᵀ from the packed weights. */
-brink_status nbits_packed_run(const kernel_args *a, nbits *p);
+/* The packed form of n rows of weights, *out NULL where there is none. */
+brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const void **out);
+
+/* y = x · wᵀ in whatever form there is. */
+brink_status nbits_run(const kernel_args *a, const nbits *p);
+
+/* The same for several weights of one x from their packed forms. A single one may lack it: it is
+   packed for this run. */
+brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count);
 
 #endif

@@ -141,9 +141,14 @@ static void fill(thread_pool *pool, const nbits *p, nbits_weights *to)
 
 brink_status cpu_prepare_matmul_nbits(const kernel_args *a, packing *store, const void **out)
 {
+    return nbits_pack(a, onnx_int(a->node, ATTR_N, 0), store, out);
+}
+
+brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const void **out)
+{
     nbits p;
     nbits_weights head = {.lanes = simd()->packed_lanes};
-    if (head.lanes == 0 || nbits_read(a, &p) != BRINK_OK || p.g_idx != NULL || p.bits == 2 ||
+    if (head.lanes == 0 || nbits_read(a, n, &p) != BRINK_OK || p.g_idx != NULL || p.bits == 2 ||
         a->in[1]->data == NULL || p.scales->data == NULL ||
         (p.zeros != NULL && p.zeros->data == NULL))
         return BRINK_OK; /* what is wrong with it is said when it runs */
@@ -222,9 +227,28 @@ static void widen_rows(const nbits *p)
     }
 }
 
-brink_status nbits_packed_run(const kernel_args *a, nbits *p)
+/* The groups of all parts behind one another. */
+typedef struct parts_job {
+    nbits *parts;
+    uint32_t count;
+    int64_t first[NBITS_PARTS + 1]; /* groups before each part, and all */
+} parts_job;
+
+static void parts_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    const parts_job *job = arg;
+    for (uint32_t i = 0; i < job->count; i++) {
+        int64_t from = begin > job->first[i] ? begin : job->first[i];
+        int64_t to = end < job->first[i + 1] ? end : job->first[i + 1];
+        if (from < to)
+            group_range(&job->parts[i], from - job->first[i], to - job->first[i], thread);
+    }
+}
+
+brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count)
 {
     thread_pool *pool = a->context->pool;
+    nbits *p = &parts[0];
     bool exact = nbits_exact(a, p);
     nbits_weights own = {.lanes = simd()->packed_lanes};
     p->q_row = p->blocks * p->block;
@@ -252,9 +276,20 @@ brink_status nbits_packed_run(const kernel_args *a, nbits *p)
         p->q = (int8_t *)(at + 2 * sums);
         thread_for(pool, p->m, grain_for(p->k), quantize_range, p);
     }
+    parts_job job = {.parts = parts, .count = count};
+    nbits whole = *p;
+    for (uint32_t i = 0; i < count; i++) {
+        nbits *q = &parts[i];
+        q->q = p->q;
+        q->q_row = p->q_row;
+        q->x_wide = p->x_wide;
+        q->x_scale = p->x_scale;
+        q->x_sum = p->x_sum;
+        job.first[i + 1] = job.first[i] + q->packed->groups;
+        whole.n += i > 0 ? q->n : 0;
+    }
     int64_t lanes = p->packed->lanes;
-    thread_for(pool, p->packed->groups,
-               nbits_grain(p, lanes, exact ? 4 : 32, thread_pool_size(pool)) / lanes, group_range,
-               p);
+    int64_t grain = nbits_grain(&whole, lanes, exact ? 4 : 32, thread_pool_size(pool)) / lanes;
+    thread_for(pool, job.first[count], grain, parts_range, &job);
     return BRINK_OK;
 }

@@ -8,7 +8,8 @@
 #define PICK(...) SECOND(__VA_ARGS__)
 #define KERNEL(name) PICK(PROBE_##name, cpu_##name, ~)
 
-const kernel_table cpu_kernels = {{
+const kernel_table cpu_kernels = {
+    {
 #define OP(domain, name, since, rule, kernel, gpu, flags)                                          \
     [OP_##domain##_##name##_##since] = KERNEL(kernel),
 #include "onnx/ops.def"
@@ -19,5 +20,6 @@ const kernel_table cpu_kernels = {{
                                       [OP_ms_FusedMatMul_1] = cpu_prepare_matmul,
                                       [OP_onnx_Gemm_1] = cpu_prepare_matmul,
                                       [OP_ms_MatMulNBits_1] = cpu_prepare_matmul_nbits,
+                                      [OP_brink_MatMulNBitsGroup_1] = cpu_prepare_matmul_nbits_group,
                                       [OP_brink_MatMulWeights_1] = cpu_prepare_matmul_weights,
                                   }};

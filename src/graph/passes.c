@@ -17,7 +17,7 @@ static const pass_fn whole[] = {pass_identity, pass_cse,  pass_weights, pass_con
                                 pass_norm,     pass_gelu, pass_rope,    pass_append, NULL};
 
 /* What is left over. */
-static const pass_fn rest[] = {pass_elementwise, NULL};
+static const pass_fn rest[] = {pass_projection, pass_elementwise, NULL};
 
 static brink_status run_all(rewrite *w, const passes_desc *desc)
 {

@@ -44,6 +44,9 @@ brink_status pass_gelu(rewrite *w);
 /* Chains of elementwise nodes become one node. */
 brink_status pass_elementwise(rewrite *w);
 
+/* Products of one input with block-quantised weights become one node. */
+brink_status pass_projection(rewrite *w);
+
 /* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
    as rows are independent. */
 brink_status pass_last_row(rewrite *w, uint32_t output, expr row);

@@ -381,3 +381,36 @@ case("transposed", "float[2,4,5,6] x", "float[2,6,10,12] y", """c = ConvTranspos
     d = Add(c, t)
     e = BatchNormalization(d, g, b, b, v)
     y = Relu(e)""", "ConvTranspose", u=(4, 3, 2, 2), **K)
+
+
+# ── projections ──
+
+def quantised(name, n, seed):
+    """Constants of a MatMulNBits with K = 32."""
+    random = np.random.default_rng(seed)
+    return {f"{name}w": random.integers(0, 256, (n, 2, 8), np.uint8),
+            f"{name}s": (random.random(n * 2) * 0.1).astype(np.float32),
+            f"{name}z": random.integers(0, 256, (n, 1), np.uint8),
+            f"{name}b": random.random(n).astype(np.float32)}
+
+
+def product(y, x, name, n, inputs="{0}w, {0}s", bits=4):
+    return (f"{y} = com.microsoft.MatMulNBits<K=32, N={n}, bits={bits}, block_size=16>"
+            f"({x}, {inputs.format(name)})\n")
+
+
+Q, K, V = quantised("q", 24, 1), quantised("k", 7, 2), quantised("v", 16, 3)
+WIDE = "float[2,5,32] x"
+case("projections", WIDE, "float[2,5,24] q, float[2,5,7] k, float[2,5,16] v",
+     product("q", "x", "q", 24) + product("k", "x", "k", 7, "{0}w, {0}s, {0}z") +
+     product("v", "x", "v", 16, '{0}w, {0}s, {0}z, "", {0}b'.replace('""', "")),
+     "MatMulNBitsGroup", **Q, **K, **V)
+case("two of three projections", WIDE, "float[2,5,24] q, float[2,5,16] v, float[2,5,24] z",
+     product("q", "x", "q", 24) + "m = Sin(x)\n" + product("z", "m", "q", 24) +
+     product("v", "x", "v", 16), "MatMulNBitsGroup Sin MatMulNBits", **Q, **V)
+case("projections of other blocks", WIDE, "float[2,5,24] q, float[2,5,16] v",
+     product("q", "x", "q", 24) + product("v", "x", "v", 16).replace("N=16", "N=16, accuracy_level=1"),
+     **Q, **V)
+case("projections of computed weights", WIDE + ", uint8[16,2,8] vw", "float[2,5,24] q, float[2,5,16] v",
+     product("q", "x", "q", 24) + product("v", "x", "v", 16),
+     **Q, **{k: v for k, v in V.items() if k != "vw"})

@@ -1,8 +1,10 @@
 /* passes_test.c — plans each graph as the file has it and rewritten, runs both on the same random
-   inputs, and prints for each file the operators of both plans and the largest relative difference.
+   inputs, with exact and with 8-bit activations, and prints for each file the operators of both plans
+   and the largest relative difference.
 
    A driver for tests/passes/run. Shapes are the file's own, which must be fixed. */
 #include "cpu/cpu.h"
+#include "graph/packing.h"
 #include "plan/plan.h"
 
 #include <math.h>
@@ -48,7 +50,7 @@ static void check(const char *file, brink_status status)
 }
 
 /* The plan's operators; its outputs as floats behind one another in *to. */
-static int64_t run(const char *file, const onnx_model *m, bool plain, double **to)
+static int64_t run(const char *file, const onnx_model *m, bool plain, bool exact, double **to)
 {
     plan p = {0};
     check(file, ir_init(context, m, m->graph, &cpu_kernels, &p.ir));
@@ -68,7 +70,7 @@ static int64_t run(const char *file, const onnx_model *m, bool plain, double **t
     }
     check(file, plan_build(&p, &(plan_desc){.inputs = inputs,
                                             .last_row_output = IR_NONE,
-                                            .exact = true,
+                                            .exact = exact,
                                             .plain = plain}));
     for (uint32_t i = 0; i < m->graph->input_count; i++)
         plan_external(&p, p.inputs[i], data[i], 0);
@@ -76,8 +78,8 @@ static int64_t run(const char *file, const onnx_model *m, bool plain, double **t
     execution e;
     check(file, execution_start(&e, &p, &w, &(int64_t){0}));
     check(file, execution_advance(&e, UINT64_MAX));
-    printf("%s", plain ? "" : "|");
-    for (uint32_t i = 0; i < p.step_count; i++)
+    printf("%s", plain || !exact ? "" : "|");
+    for (uint32_t i = 0; exact && i < p.step_count; i++)
         printf("%s%s", i ? " " : "", p.steps[i].args.node->type);
     int64_t count = 0;
     *to = NULL;
@@ -112,6 +114,24 @@ static void *read_file(const char *path, uint64_t *size)
     return data;
 }
 
+/* The largest difference between the plans' outputs, relative to the largest output. */
+static double difference(const char *file, const onnx_model *m, bool exact)
+{
+    double *want, *got, top = 0, worst = 0;
+    int64_t count = run(file, m, true, exact, &want);
+    bool same = run(file, m, false, exact, &got) == count;
+    for (int64_t k = 0; k < count; k++)
+        top = isfinite(want[k]) ? fmax(top, fabs(want[k])) : top;
+    for (int64_t k = 0; k < count && same; k++)
+        if (want[k] != got[k] && !(isnan(want[k]) && isnan(got[k])))
+            worst = isfinite(want[k]) && isfinite(got[k])
+                        ? fmax(worst, fabs(want[k] - got[k]) / top)
+                        : 1e30;
+    free(want);
+    free(got);
+    return same ? worst : 1e30;
+}
+
 int main(int argc, char **argv)
 {
     if (brink_context_create(&(brink_context_desc){.threads = 2}, &context) != BRINK_OK)
@@ -121,19 +141,10 @@ int main(int argc, char **argv)
         void *bytes = read_file(argv[i], &size);
         onnx_model m = {0};
         check(argv[i], onnx_read(context, argv[i], bytes, size, &m));
-        double *want, *got, top = 0, worst = 0;
-        int64_t count = run(argv[i], &m, true, &want);
-        bool same = run(argv[i], &m, false, &got) == count;
-        for (int64_t k = 0; k < count; k++)
-            top = isfinite(want[k]) ? fmax(top, fabs(want[k])) : top;
-        for (int64_t k = 0; k < count && same; k++)
-            if (want[k] != got[k] && !(isnan(want[k]) && isnan(got[k])))
-                worst = isfinite(want[k]) && isfinite(got[k])
-                            ? fmax(worst, fabs(want[k] - got[k]) / top)
-                            : 1e30;
-        printf("|%g\n", same ? worst : 1e30);
-        free(want);
-        free(got);
+        check(argv[i], packing_create(context, &m.packing));
+        double worst = difference(argv[i], &m, true);
+        printf("|%g\n", fmax(worst, difference(argv[i], &m, false)));
+        packing_free(m.packing);
         onnx_free(&m);
         free(bytes);
     }
