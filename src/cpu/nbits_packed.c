@@ -114,7 +114,7 @@ static void survey(const nbits *p, bool *minima, bool *narrow)
         }
 }
 
-/* The size of a packed form, and where its parts begin. */
+/* The size of a packed form, and where its parts begin if there is a `base`. */
 static uint64_t set_parts(const nbits *p, nbits_weights *to, char *base)
 {
     uint64_t each = to->narrow ? 2 : 4;
@@ -122,11 +122,13 @@ static uint64_t set_parts(const nbits *p, nbits_weights *to, char *base)
     to->group_bytes = (uint64_t)(p->blocks * p->block * p->bits / 8 * to->lanes);
     uint64_t scales = whole_lines((uint64_t)(to->groups * p->blocks * to->lanes) * each);
     uint64_t at = whole_lines(sizeof *to);
-    to->scale = base + at;
-    to->minimum = to->minima ? base + at + scales : NULL;
-    at += scales * (to->minima ? 2 : 1);
-    to->w = (const uint8_t *)base + at;
-    return at + whole_lines((uint64_t)to->groups * to->group_bytes);
+    uint64_t weights = at + scales * (to->minima ? 2 : 1);
+    if (base != NULL) {
+        to->scale = base + at;
+        to->minimum = to->minima ? base + at + scales : NULL;
+        to->w = (const uint8_t *)base + weights;
+    }
+    return weights + whole_lines((uint64_t)to->groups * to->group_bytes);
 }
 
 static void fill(thread_pool *pool, const nbits *p, nbits_weights *to)
