@@ -280,15 +280,14 @@ static inline __attribute__((always_inline)) void packed_rows_f32(const packed_d
             minimum[h] = packed_minimum(d, b, h, scale[h], nibbles ? 8 : 128);
         }
         for (int i = 0; i < 1 << shift; i += step, w += 32, x += step)
-            for (int h = 0; h < HALVES; h++) {
-                vi v = (vi)vld1q_u8(w + h * 16);
-                for (int j = 0; j < step; j++) {
+            for (int j = 0; j < step; j++)
+                for (int h = 0; h < HALVES; h++) {
+                    vi v = (vi)vld1q_u8(w + h * 16);
                     vi code = v >> (nibbles ? j % 4 * 8 + j / 4 * 4 : j * 8) & mask;
                     vf f = v_fma((vf)vcvtq_f32_s32((int32x4_t)code), scale[h], -minimum[h]);
                     for (int r = 0; r < rows; r++)
                         sum[r][h] = v_fma(f, v_set(x[r * d->x_row + j]), sum[r][h]);
                 }
-            }
     }
     for (int r = 0; r < rows; r++)
         store_columns(d, from + r, sum[r]);
