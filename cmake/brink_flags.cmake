@@ -66,7 +66,11 @@ endfunction()
 # The rest is compiled for the baseline (x86-64: SSE2), so the command starts everywhere.
 set(BRINK_AVX2 -mavx2 -mfma -mf16c)
 set(BRINK_AVX512 ${BRINK_AVX2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni)
-set(BRINK_DOTPROD -mcpu=generic+dotprod)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU") # which has dotprod from ARMv8.2 on only; zig takes no -march
+    set(BRINK_DOTPROD -march=armv8.2-a+dotprod)
+else()
+    set(BRINK_DOTPROD -mcpu=generic+dotprod)
+endif()
 function(brink_source_flags)
     foreach(file IN LISTS ARGN)
         if(file MATCHES "_avx2\\.c$")
