@@ -168,7 +168,7 @@ async function embedder(threads) {
   const dot = (x, y) => x.reduce((sum, v, i) => sum + v * y[i], 0);
   const cosine = dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
   group(`MiniLM int8: brink / onnxruntime-web, ${threadsText(threads)}, ${repeat} rounds`, [
-    figure("128 tokens, runs/s", rounds, "rate", "higher", { target: 2 }),
+    figure("MiniLM int8, 128 tokens, runs/s", rounds, "rate", "higher", { target: 2 }),
   ]);
   console.log(`outputs: cosine ${cosine.toFixed(6)}\n`);
   if (!(cosine > 0.99)) throw new Error("outputs point elsewhere than onnxruntime-web's");

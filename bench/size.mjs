@@ -3,16 +3,25 @@
    Wasm alone, and wasm with the scripts that load it. One page loads one variant. brink: the SDK and
    its worker, as built. wllama: its minified module, which carries its workers. onnxruntime-web: its
    wasm backend alone. transformers.js: its module, and the wasm that it asks for. */
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
-import { fromRoot, root, save, table } from "./lib.mjs";
+import { fromRoot, out, root, save, table } from "./lib.mjs";
 import { modules } from "./serve.mjs";
 
 const LIMIT = 400; // kB of brotli
 
+// compressing a peer's 25 MB takes minutes: what was found for the same bytes is kept
+const known = join(out, "size-known.json");
+const found = existsSync(known) ? JSON.parse(readFileSync(known, "utf8")) : {};
+
 function size(...path) {
   const data = readFileSync(join(...path));
+  const key = createHash("sha256").update(data).digest("hex");
+  return (found[key] ??= compress(data));
+}
+function compress(data) {
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: data.length };
   return { bytes: data.length, brotli: brotliCompressSync(data, { params }).length };
 }
@@ -45,6 +54,7 @@ for (const name of ["brink", "brink-relaxed", "brink-threads", "brink-relaxed-th
     figures.push({ what: "  with scripts", better: "lower", peer, ratio: all.brink / all[peer], medians: all });
   }
 }
+writeFileSync(known, JSON.stringify(found));
 const title = "brotli size, brink / peer";
 table(title, figures.map(({ peer, ...figure }) => figure));
 for (const [name, { bytes, brotli }] of Object.entries(files))
