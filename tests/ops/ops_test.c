@@ -495,17 +495,17 @@ static void compare_widen(void)
 static void compare_combine(void)
 {
     enum { ROWS = 17, DEEP = 13, WIDE = 130 };
-    static float a[ROWS * DEEP], got[ROWS * WIDE], want[ROWS * WIDE];
+    static float left[ROWS * DEEP], got[ROWS * WIDE], want[ROWS * WIDE];
     for (int64_t rows = 1; rows <= ROWS; rows++)
         for (int64_t k = 1; k <= DEEP; k += 3)
             for (int64_t columns = 1; columns <= WIDE; columns += 43) {
                 float *w = malloc((size_t)(k * columns) * sizeof *w);
                 fill(w, k * columns, 1);
-                fill(a, rows * k, 1);
+                fill(left, rows * k, 1);
                 fill(got, rows * columns, 1);
                 memcpy(want, got, sizeof want);
-                table->combine(rows, columns, k, a, k, w, columns, got, columns);
-                scalar->combine(rows, columns, k, a, k, w, columns, want, columns);
+                table->combine(rows, columns, k, left, k, w, columns, got, columns);
+                scalar->combine(rows, columns, k, left, k, w, columns, want, columns);
                 expect("combine", columns, got, want, rows * columns, 1e-5f);
                 free(w);
             }
