@@ -369,9 +369,8 @@ static int64_t remainder_of(const slide_job *job, uint32_t d, int64_t phase)
 static void fill_slab(const slide_job *job, const float *x, const int64_t *lo, float *slab)
 {
     uint32_t last = job->rank - 1;
-    int64_t count = job->rows[last], needed[WINDOW_RANK];
-    for (uint32_t d = 0; d < last; d++)
-        needed[d] = least(job->block[d], job->total[d] - lo[d]) + job->shift[d];
+    int64_t count = job->rows[last];
+    const int64_t *needed = job->rows; /* of a short block too: rows read on into the next one */
     for (int64_t c = 0; c < job->s->channels; c++, x += job->image_size) {
         int64_t phase[WINDOW_RANK] = {0};
         do {

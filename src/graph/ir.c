@@ -44,6 +44,7 @@ void *kernel_scratch(const kernel_args *a, uint64_t size)
     }
     core_poison(a->scratch->data, a->scratch->size);
     core_unpoison(a->scratch->data, size);
+    core_scramble(a->scratch->data, size);
     return a->scratch->data;
 }
 
