@@ -17,7 +17,15 @@
 
 /* A panel of K_BLOCK steps is half of a 32 KiB cache at the widest tile; PANELS of them lie side by
    side in the second cache. */
-enum { K_BLOCK = 128, PANELS = 4, FEW_RUNS = 3, FEW_ROWS = 16, ROW_BLOCK = 48, WIDE = 1024 };
+enum {
+    K_BLOCK = 128,
+    PANELS = 4,
+    FEW_RUNS = 3,
+    FEW_ROWS = 16,
+    ROW_BLOCK = 48,
+    WIDE = 1024,
+    EDGE_ROWS = 16
+};
 
 typedef enum product_form {
     PACKED,    /* panels that were packed before               */
@@ -116,23 +124,38 @@ static const float *packed_panel(const product *p, int64_t n, int64_t k, int64_t
     return panel;
 }
 
-/* The same as panel_product below, from packed panels. */
+/* The same as panel_product below, from packed panels. A tile writes whole vectors: the last columns
+   go by way of `edge`, where they end within one. */
 static void packed_product(const product_job *job, const float *x, float *y, int64_t n, int64_t end,
                            int64_t m0, int64_t m1, float *memory)
 {
     const product *p = job->p;
     const simd_table *s = simd();
     int64_t width = job->width;
-    for (int64_t c = n; c < end; c += width)
+    float *edge = memory + K_BLOCK * width;
+    for (int64_t c = n; c < end; c += width) {
+        bool whole = end - c >= width;
+        int64_t columns = whole ? width : end - c, rows = whole ? m1 - m0 : EDGE_ROWS;
         for (int64_t k = 0; k < p->k; k += K_BLOCK) {
             int64_t count = p->k - k < K_BLOCK ? p->k - k : K_BLOCK;
             const float *panel = packed_panel(p, c, k, count, memory);
-            for (int64_t m = m0; m < m1; m += s->tile_rows) {
-                int64_t rows = m1 - m < s->tile_rows ? m1 - m : s->tile_rows;
-                s->tile(rows, end - c < width ? end - c : width, count, x + m * p->x_row + k,
-                        p->x_row, panel, width, y + m * p->y_row + c, p->y_row, p->add || k > 0);
+            bool add = p->add || k > 0;
+            for (int64_t m = m0; m < m1; m += rows) {
+                int64_t some = m1 - m < rows ? m1 - m : rows;
+                const float *from = x + m * p->x_row + k;
+                float *to = y + m * p->y_row + c;
+                if (whole) {
+                    s->panel_tile(some, columns, count, from, p->x_row, panel, to, p->y_row, add);
+                    continue;
+                }
+                for (int64_t r = 0; add && r < some; r++)
+                    memcpy(edge + r * width, to + r * p->y_row, (size_t)columns * sizeof(float));
+                s->panel_tile(some, columns, count, from, p->x_row, panel, edge, width, add);
+                for (int64_t r = 0; r < some; r++)
+                    memcpy(to + r * p->y_row, edge + r * width, (size_t)columns * sizeof(float));
             }
         }
+    }
 }
 
 /* Rows m0 to m1 of columns n to end. */
@@ -245,7 +268,9 @@ static void product_range(void *arg, int64_t begin, int64_t end, uint32_t thread
 uint64_t product_scratch(const kernel_args *a, const product *p)
 {
     (void)p;
-    uint64_t each = (uint64_t)K_BLOCK * ((uint64_t)simd()->tile_columns * PANELS + 1);
+    const simd_table *s = simd();
+    int64_t wide = s->tile_columns > s->panel_columns ? s->tile_columns : s->panel_columns;
+    uint64_t each = (uint64_t)(K_BLOCK * (wide * PANELS + 1)); /* EDGE_ROWS are less than a panel */
     return each * sizeof(float) * thread_pool_size(a->context->pool); /* whole lines */
 }
 
@@ -293,6 +318,8 @@ void product_compute(const kernel_args *a, const product *p, void *memory)
                    (size_t)p->n * sizeof(float));
         return;
     }
+    if (job.form == PACKED)
+        job.width = p->panels->width;
     job.each = product_scratch(a, p) / threads;
     divide(&job, batches, threads);
     int64_t cost = job.block_rows * p->k * job.columns / 8;
@@ -336,11 +363,6 @@ static void pack_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
         const char *from = j->w->data;
         char *at = (char *)(uintptr_t)to->data + n * to->k * size;
         memset(at, 0, (size_t)(to->k * to->width) * size);
-        if (j->transposed && to->type == BRINK_F32) {
-            simd()->turn((float *)(void *)at, (const float *)(const void *)from + n * to->k, to->k,
-                         columns, to->k);
-            continue;
-        }
         for (int64_t k = 0; k < to->k; k++, at += to->width * size) {
             if (!j->transposed)
                 memcpy(at, from + (k * to->n + n) * size, (size_t)columns * size);
@@ -364,7 +386,7 @@ brink_status product_pack(const kernel_args *a, packing *store, const tensor *w,
         return BRINK_OK;
     product_panels head = {.k = w->dims[transposed ? 1 : 0],
                            .n = w->dims[transposed ? 0 : 1],
-                           .width = simd()->tile_columns,
+                           .width = simd()->panel_columns,
                            .type = w->type};
     uint64_t panels = (uint64_t)((head.n + head.width - 1) / head.width);
     uint64_t size = element_bytes(w->type), start = (sizeof head + 63) / 64 * 64;

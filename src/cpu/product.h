@@ -14,7 +14,7 @@ typedef void (*product_run)(const void *source, int64_t n, int64_t k, int64_t co
 typedef void (*product_panel)(const void *source, int64_t n, int64_t columns, int64_t k,
                               int64_t count, int64_t width, float *panel);
 
-/* Weights packed once: panels as wide as the tile, [columns / width, k, width], 0 beyond n. */
+/* Weights packed once: panels of panel_columns, [columns / width, k, width], 0 beyond n. */
 typedef struct product_panels {
     int64_t k, n, width;
     brink_type type; /* f32, f16, bf16, or bytes: i8, u8 */

@@ -91,7 +91,7 @@ typedef struct simd_table {
     /* f16 to f32. */
     void (*halves)(float *to, const uint16_t *from, int64_t n);
 
-    /* to[r][c] = (q[r][c] − zero[c]) * scale[c] for rows of tile_columns bytes. */
+    /* to[r][c] = (q[r][c] − zero[c]) * scale[c] for rows of panel_columns bytes. */
     void (*widen)(float *to, const uint8_t *q, bool is_signed, const float *zero,
                   const float *scale, int64_t rows);
 

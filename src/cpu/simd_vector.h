@@ -415,10 +415,10 @@ static void halves(float *to, const uint16_t *from, int64_t n)
 static void widen(float *to, const uint8_t *q, bool is_signed, const float *zero,
                   const float *scale, int64_t rows)
 {
-    for (int v = 0; v < TILE_VECTORS; v++) {
+    for (int v = 0; v < PANEL_VECTORS; v++) {
         vf z = v_load(zero + v * LANES), s = v_load(scale + v * LANES);
         for (int64_t r = 0; r < rows; r++) {
-            int64_t at = r * TILE_COLUMNS + v * LANES;
+            int64_t at = r * PANEL_VECTORS * LANES + v * LANES;
             vi code = v_bytes(q + at, is_signed);
             v_store(to + at, (__builtin_convertvector(code, vf) - z) * s);
         }

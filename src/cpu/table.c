@@ -14,12 +14,12 @@ const kernel_table cpu_kernels = {
     [OP_##domain##_##name##_##since] = KERNEL(kernel),
 #include "onnx/ops.def"
 #undef OP
-                                  },
-                                  .prepare = {
-                                      [OP_onnx_MatMul_1] = cpu_prepare_matmul,
-                                      [OP_ms_FusedMatMul_1] = cpu_prepare_matmul,
-                                      [OP_onnx_Gemm_1] = cpu_prepare_matmul,
-                                      [OP_ms_MatMulNBits_1] = cpu_prepare_matmul_nbits,
-                                      [OP_brink_MatMulNBitsGroup_1] = cpu_prepare_matmul_nbits_group,
-                                      [OP_brink_MatMulWeights_1] = cpu_prepare_matmul_weights,
-                                  }};
+    },
+    .prepare = {
+        [OP_onnx_MatMul_1] = cpu_prepare_matmul,
+        [OP_ms_FusedMatMul_1] = cpu_prepare_matmul,
+        [OP_onnx_Gemm_1] = cpu_prepare_matmul,
+        [OP_ms_MatMulNBits_1] = cpu_prepare_matmul_nbits,
+        [OP_brink_MatMulNBitsGroup_1] = cpu_prepare_matmul_nbits_group,
+        [OP_brink_MatMulWeights_1] = cpu_prepare_matmul_weights,
+    }};

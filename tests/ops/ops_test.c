@@ -478,7 +478,7 @@ static void compare_widen(void)
     enum { ROWS = 9, WIDE = 64 };
     uint8_t bytes[ROWS * WIDE];
     float zero[WIDE], scale[WIDE], got[ROWS * WIDE], want[ROWS * WIDE];
-    int64_t width = table->tile_columns;
+    int64_t width = table->panel_columns;
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (uint8_t)random_bits();
     fill(zero, WIDE, 128);
