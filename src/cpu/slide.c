@@ -250,6 +250,10 @@ static bool lay_out(slide_job *job, uint32_t threads)
         job->image_size *= job->image[d];
         job->result_size *= job->result[d];
     }
+    job->image_blocks = 0;
+    for (uint32_t d = 0; d < job->rank; d++)
+        if (job->total[d] == 0) /* an output_shape so small that no tap reaches it */
+            return true;
     job->merged = same_taps(job) ? job->parts : 1;
     if (job->direct && flat) { /* every element once: space is one dimension */
         job->rank = 1;
@@ -696,6 +700,11 @@ brink_status slide_run(const kernel_args *a, const slide *s, bool *done)
     *done = lay_out(&job, threads);
     if (!*done)
         return BRINK_OK;
+    if (job.image_blocks == 0) {
+        if (s->transposed)
+            fill_untouched(s);
+        return BRINK_OK;
+    }
     uint64_t part_bytes = (uint64_t)job.parts * sizeof(part);
     uint64_t offset_bytes = (uint64_t)tables * sizeof(int64_t);
     uint64_t weight_bytes = s->transposed ? (uint64_t)(tables * filters) * sizeof(float) : 0;
