@@ -23,6 +23,7 @@
 #include <string.h>
 
 struct nbits_weights {
+    int64_t n, k, block, bits; /* as the node that they were packed for says */
     int64_t lanes, groups;
     bool narrow, minima;
     uint64_t group_bytes;
@@ -49,6 +50,7 @@ typedef struct packer {
     nbits_weights *to;
     uint8_t *w;
     char *scale, *minimum;
+    int64_t first; /* group of the slice */
 } packer;
 
 static void put(const nbits_weights *to, char *array, int64_t at, float value)
@@ -67,7 +69,7 @@ static void pack_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
     const packer *j = arg;
     const nbits *p = j->p;
     int64_t lanes = j->to->lanes, row_bytes = p->blocks * p->block * p->bits / 8;
-    for (int64_t g = begin; g < end; g++) {
+    for (int64_t g = j->first + begin; g < j->first + end; g++) {
         uint8_t *group = j->w + (uint64_t)g * j->to->group_bytes;
         for (int64_t lane = 0; lane < lanes; lane++) {
             int64_t n = g * lanes + lane;
@@ -131,14 +133,30 @@ static uint64_t set_parts(const nbits *p, nbits_weights *to, char *base)
     return weights + whole_lines((uint64_t)to->groups * to->group_bytes);
 }
 
-static void fill(thread_pool *pool, const nbits *p, nbits_weights *to)
+/* Slice by slice, so that of the source no more than one is in memory. */
+static void fill(thread_pool *pool, const nbits *p, nbits_weights *to, const packing *store)
 {
+    int64_t slice = 1 + (int64_t)((1 << 20) / to->group_bytes);
+    uint64_t row_bytes = (uint64_t)(p->blocks * p->block * p->bits / 8);
     packer j = {.p = p,
                 .to = to,
                 .w = (uint8_t *)(uintptr_t)to->w,
                 .scale = (char *)(uintptr_t)to->scale,
                 .minimum = (char *)(uintptr_t)to->minimum};
-    thread_for(pool, to->groups, 1 + 4096 / (p->k + 1), pack_range, &j);
+    for (; j.first < to->groups; j.first += slice) {
+        int64_t count = to->groups - j.first < slice ? to->groups - j.first : slice;
+        int64_t n = j.first * to->lanes,
+                end = n + count * to->lanes < p->n ? n + count * to->lanes : p->n;
+        thread_for(pool, count, 1 + 4096 / (p->k + 1), pack_range, &j);
+        if (store != NULL) /* and the page that the slice before ended in */
+            packing_done_with(store, p->w + (n == 0 ? 0 : (uint64_t)n * row_bytes - 4096),
+                              (uint64_t)(end - n) * row_bytes + (n == 0 ? 0 : 4096));
+    }
+}
+
+static uint64_t bytes_of(const tensor *t)
+{
+    return (uint64_t)tensor_count(t) * element_bytes(t->type);
 }
 
 brink_status cpu_prepare_matmul_nbits(const kernel_args *a, packing *store, const void **out)
@@ -155,16 +173,27 @@ brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const v
         (p.zeros != NULL && p.zeros->data == NULL))
         return BRINK_OK; /* what is wrong with it is said when it runs */
     packing_key key = {&layout, {p.w, p.scales->data, p.zeros != NULL ? p.zeros->data : NULL}};
-    if ((*out = packing_find(store, &key)) != NULL)
+    const nbits_weights *found = packing_find(store, &key);
+    if (found != NULL) { /* a node that takes the same bytes for another shape packs them itself */
+        bool same =
+            found->n == p.n && found->k == p.k && found->block == p.block && found->bits == p.bits;
+        *out = same ? found : NULL;
         return BRINK_OK;
+    }
+    head.n = p.n;
+    head.k = p.k;
+    head.block = p.block;
+    head.bits = p.bits;
     survey(&p, &head.minima, &head.narrow);
     nbits_weights *to = packing_add(store, &key, set_parts(&p, &head, NULL));
     if (to == NULL)
         return BRINK_OUT_OF_MEMORY;
     *to = head;
     set_parts(&p, to, (char *)to);
-    fill(a->context->pool, &p, to);
-    packing_done_with(store, p.w, (uint64_t)to->groups * to->group_bytes);
+    fill(a->context->pool, &p, to, store);
+    packing_done_with(store, p.scales->data, bytes_of(p.scales));
+    if (p.zeros != NULL)
+        packing_done_with(store, p.zeros->data, bytes_of(p.zeros));
     *out = to;
     return BRINK_OK;
 }
@@ -265,7 +294,7 @@ brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count
         return BRINK_OUT_OF_MEMORY;
     if (p->packed == NULL) {
         set_parts(p, &own, at);
-        fill(pool, p, &own);
+        fill(pool, p, &own, NULL);
         p->packed = &own;
         at += whole_lines(packed);
     }

@@ -382,12 +382,15 @@ brink_status product_pack(const kernel_args *a, packing *store, const tensor *w,
         !(bytes_each || ((half || w->type == BRINK_F32) && PACK_FLOATS)))
         return BRINK_OK;
     packing_key key = {&layout[transposed], {w->data, (const void *)(uintptr_t)w->dims[0]}};
-    if ((*out = packing_find(store, &key)) != NULL)
-        return BRINK_OK;
     product_panels head = {.k = w->dims[transposed ? 1 : 0],
                            .n = w->dims[transposed ? 0 : 1],
                            .width = simd()->panel_columns,
                            .type = w->type};
+    const product_panels *found = packing_find(store, &key);
+    if (found != NULL) { /* the same bytes may have been another shape */
+        *out = found->k == head.k && found->n == head.n && found->type == head.type ? found : NULL;
+        return BRINK_OK;
+    }
     uint64_t panels = (uint64_t)((head.n + head.width - 1) / head.width);
     uint64_t size = element_bytes(w->type), start = (sizeof head + 63) / 64 * 64;
     product_panels *to =
