@@ -195,6 +195,63 @@ static inline __attribute__((always_inline)) void q8_row(const quant_dot *d, con
         y[r * d->y_row] = v_sum(sum[r]) - rest[r];
 }
 
+/* Four blocks' scales at a time, beyond the last block zeros. */
+static inline vf load_blocks(const float *from, int64_t left)
+{
+    return left >= 4 ? v_load(from) : v_load_part(from, left, 0);
+}
+
+/* One row of w with blocks of 32 against one of x: what decoding is made of. Scales are multiplied
+   for four blocks at a time, and two sums take turns. */
+static inline __attribute__((always_inline)) float
+one_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero, bool nibbles)
+{
+    const v128_t mask = wasm_i8x16_splat(15);
+    const int8_t *x = d->x;
+    vf sum[2] = {{0}}, rest = {0};
+    for (int64_t b = 0; b < d->blocks; b += 4) {
+        int64_t left = d->blocks - b, some = left < 4 ? left : 4;
+        vf s = load_blocks(scale + b, left);
+        rest = v_fma(s * load_blocks(zero + b, left), load_blocks(d->x_sum + b, left), rest);
+        s *= load_blocks(d->x_scale + b, left);
+        for (int64_t i = 0; i < some; i++, x += 32) {
+            v128_t a = wasm_v128_load(x), c = wasm_v128_load(x + 16), product;
+            if (nibbles) {
+                v128_t v = wasm_v128_load(w);
+                product = q4_product(wasm_v128_and(v, mask),
+                                     wasm_v128_and(wasm_u16x8_shr(v, 4), mask), a, c);
+                w += 16;
+            } else {
+                v128_t u = wasm_v128_load(w), v = wasm_v128_load(w + 16);
+                product = wasm_i32x4_add(
+                    wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(u),
+                                                        wasm_i16x8_extend_low_i8x16(a)),
+                                   wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(u),
+                                                        wasm_i16x8_extend_high_i8x16(a))),
+                    wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(v),
+                                                        wasm_i16x8_extend_low_i8x16(c)),
+                                   wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(v),
+                                                        wasm_i16x8_extend_high_i8x16(c))));
+                w += 32;
+            }
+            vf one = __builtin_shufflevector(s, s, 0, 0, 0, 0);
+            s = __builtin_shufflevector(s, s, 1, 2, 3, 0);
+            sum[i & 1] = v_fma((vf)wasm_f32x4_convert_i32x4(product), one, sum[i & 1]);
+        }
+    }
+    return v_sum(sum[0] + sum[1] - rest);
+}
+
+static void one_rows(const quant_dot *d, bool nibbles)
+{
+    int64_t bytes = d->blocks * (nibbles ? 16 : 32);
+    for (int64_t n = 0; n < d->n; n++) {
+        int64_t at = n * d->blocks;
+        d->y[n] = nibbles ? one_row(d, d->w + n * bytes, d->scale + at, d->zero + at, true)
+                          : one_row(d, d->w + n * bytes, d->scale + at, d->zero + at, false);
+    }
+}
+
 #define ALL_ROWS(function, rows, bits, shift)                                                      \
     for (int64_t n = 0; n < d->n; n++)                                                             \
         function(d, d->w + ((n * d->blocks * bits) << shift) / 8, d->scale + n * d->blocks,        \
@@ -216,7 +273,9 @@ static inline __attribute__((always_inline)) void q8_row(const quant_dot *d, con
 static void dot_q4(const quant_dot *d)
 {
     int shift = __builtin_ctzll((uint64_t)d->block);
-    if (shift == 5)
+    if (shift == 5 && d->rows == 1)
+        one_rows(d, true);
+    else if (shift == 5)
         CASES(q4_row, 4, 5)
     else
         CASES(q4_row, 4, shift)
@@ -225,7 +284,9 @@ static void dot_q4(const quant_dot *d)
 static void dot_q8(const quant_dot *d)
 {
     int shift = __builtin_ctzll((uint64_t)d->block);
-    if (shift == 5)
+    if (shift == 5 && d->rows == 1)
+        one_rows(d, false);
+    else if (shift == 5)
         CASES(q8_row, 8, 5)
     else
         CASES(q8_row, 8, shift)
