@@ -128,8 +128,8 @@ static void run(char *line)
         }
         brink_task *task;
         const double start = now_ms();
-        check(brink_run_begin(
-            model, &(brink_run_desc){.inputs = list, .input_count = input_count}, &task));
+        check(brink_run_begin(model, &(brink_run_desc){.inputs = list, .input_count = input_count},
+                              &task));
         check(brink_task_wait(task));
         for (uint32_t i = 0; i < carry_count; i++) {
             check(brink_run_output(task, carries[i].output, &out));
