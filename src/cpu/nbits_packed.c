@@ -168,8 +168,8 @@ brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const v
 {
     nbits p;
     nbits_weights head = {.lanes = simd()->packed_lanes};
-    if (head.lanes == 0 || nbits_read(a, n, &p) != BRINK_OK || p.g_idx != NULL || p.bits == 2 ||
-        a->in[1]->data == NULL || p.scales->data == NULL ||
+    if (head.lanes == 0 || kernel_in(a, 4) != NULL || nbits_read(a, n, &p) != BRINK_OK ||
+        p.bits == 2 || a->in[1]->data == NULL || p.scales->data == NULL ||
         (p.zeros != NULL && p.zeros->data == NULL))
         return BRINK_OK; /* what is wrong with it is said when it runs */
     packing_key key = {&layout, {p.w, p.scales->data, p.zeros != NULL ? p.zeros->data : NULL}};

@@ -316,7 +316,7 @@ def pack(codes, bits):
 
 
 def nbits(m, k, n, bits, block, zeros=None, bias=False, flat=False, batch=(), groups=False,
-          level=1, rtol=1e-4, atol=1e-3):
+          level=1, rtol=1e-4, atol=1e-3, const=True):
     blocks = -(-k // block)
     codes = rng.integers(0, 1 << bits, (n, blocks, block))
     scale = (np.abs(f32(n, blocks)) * 0.1 + 0.01) / (1 << bits)
@@ -337,7 +337,7 @@ def nbits(m, k, n, bits, block, zeros=None, bias=False, flat=False, batch=(), gr
         inputs.pop()
     w = codes.reshape(n, -1)[:, :k] - zero.astype(np.float64)[:, index]
     y = x @ (w * scale[:, index]).T + (inputs[5] if bias else 0)
-    case("MatMulNBits", inputs, const=range(1, len(inputs)), domain=MS, rtol=rtol, atol=atol,
+    case("MatMulNBits", inputs, const=range(1, len(inputs)) if const else (), domain=MS, rtol=rtol, atol=atol,
          expected=[y.astype(np.float32)], exact=level == 1, K=k, N=n, bits=bits, block_size=block,
          accuracy_level=level)
 
@@ -357,6 +357,11 @@ def quantised():
     nbits(1, 64, 8, 4, 32, bias=True)
     nbits(7, 64, 8, 8, 32, bias=True)
     nbits(3, 64, 8, 4, 16, "packed", groups=True)
+    for m, level in ((1, 1), (5, 1), (5, 0)): # weights, and what block they are of, as inputs
+        tolerance = dict(rtol=1e-4, atol=1e-3) if level else dict(rtol=2e-2, atol=4e-2)
+        nbits(m, 96, 21, 4, 32, "float", level=level, const=False, **tolerance)
+        nbits(m, 96, 21, 8, 32, bias=True, level=level, const=False, **tolerance)
+    nbits(3, 64, 8, 4, 16, "packed", groups=True, const=False)
     for m in (1, 5):
         for kind in (0, 1):
             k, n, block = 96, 20, 32
