@@ -84,7 +84,7 @@ static attention_state *partial_state(const attention_heads *h, int64_t index)
 {
     attention_state *state =
         (attention_state *)(void *)(h->partial + (uint64_t)index * h->partial_each);
-    state->values = (float *)(void *)((char *)state + attention_rounded(sizeof *state));
+    state->values = (float *)(void *)((char *)state + whole_lines(sizeof *state));
     return state;
 }
 
@@ -180,8 +180,8 @@ uint64_t attention_heads_scratch(const kernel_args *a, attention_heads *h)
     h->stretches = stretches_for(h, threads, h->keys);
     uint64_t values = (uint64_t)(ATTENTION_ROWS * h->dv) * sizeof(float);
     uint64_t queries = (uint64_t)((ATTENTION_ROWS + simd()->tile_columns) * h->d) * sizeof(float);
-    h->each = attention_rounded(ATTENTION_ROWS * ATTENTION_KEYS * sizeof(float) + queries + values);
-    h->partial_each = attention_rounded(sizeof(attention_state)) + attention_rounded(values);
+    h->each = whole_lines(ATTENTION_ROWS * ATTENTION_KEYS * sizeof(float) + queries + values);
+    h->partial_each = whole_lines(sizeof(attention_state)) + whole_lines(values);
     int64_t parts = h->stretches > 1 ? h->batch * h->kv_heads * h->tiles * h->stretches : 0;
     return threads * h->each + h->partial_each * (uint64_t)parts;
 }

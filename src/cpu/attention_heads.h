@@ -74,9 +74,4 @@ brink_status attention_mask_count(const kernel_args *a, const tensor *mask,
 void attention_mask_write(const tensor *mask, attention_heads *h, int64_t past, float filter,
                           float *to);
 
-static inline uint64_t attention_rounded(uint64_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 #endif

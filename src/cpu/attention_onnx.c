@@ -156,11 +156,11 @@ brink_status cpu_attention(const kernel_args *a)
     h.scores = scores != NULL ? scores->data : NULL;
 
     uint64_t core = attention_heads_scratch(a, &h);
-    uint64_t sizes = attention_rounded((uint64_t)(2 * h.batch) * sizeof(int64_t)), copy[2] = {0};
+    uint64_t sizes = whole_lines((uint64_t)(2 * h.batch) * sizeof(int64_t)), copy[2] = {0};
     for (int i = 0; i < 2; i++) {
         int64_t count = h.batch * h.kv_heads * h.keys * (i == 0 ? h.d : h.dv);
         if (past != NULL && kernel_out(a, 1 + (uint32_t)i) == NULL)
-            copy[i] = attention_rounded((uint64_t)count * sizeof(float));
+            copy[i] = whole_lines((uint64_t)count * sizeof(float));
     }
     char *memory = kernel_scratch(a, core + sizes + copy[0] + copy[1]);
     if (memory == NULL)

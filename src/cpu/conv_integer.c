@@ -92,9 +92,9 @@ brink_status conv_integer(const kernel_args *a, const integer_operands *o, int32
     c.depth = c.s.channels * c.s.window.kernel_size;
     c.pairs = (c.depth + 1) / 2;
     c.panels = (c.s.window.result_size + s->pair_columns - 1) / s->pair_columns;
-    c.each = ((uint64_t)(c.pairs * s->pair_columns * 2) * sizeof(int16_t) + 63) / 64 * 64;
+    c.each = whole_lines((uint64_t)(c.pairs * s->pair_columns * 2) * sizeof(int16_t));
     uint64_t panels = c.each * thread_pool_size(pool);
-    uint64_t wide = ((uint64_t)(filters * 2 * c.pairs) * sizeof(int16_t) + 63) / 64 * 64;
+    uint64_t wide = whole_lines((uint64_t)(filters * 2 * c.pairs) * sizeof(int16_t));
     uint64_t sums = y == NULL ? (uint64_t)tensor_count(out) * sizeof(int32_t) : 0;
     if ((c.memory = kernel_scratch(a, panels + wide + sums)) == NULL)
         return BRINK_OUT_OF_MEMORY;

@@ -158,7 +158,7 @@ static bool as_product(const kernel_args *a, const contraction *c, brink_status 
                  .batch = {b},
                  .x_batch = {m * k},
                  .w_batch = {k * n}};
-    uint64_t own = (product_scratch(a, &p) + 63) / 64 * 64;
+    uint64_t own = whole_lines(product_scratch(a, &p));
     uint64_t elements = (uint64_t)(b * m * k) + (uint64_t)(b * k * n) + (uint64_t)(b * m * n);
     char *memory = kernel_scratch(a, own + elements * sizeof(float));
     if (memory == NULL) {

@@ -78,7 +78,7 @@ brink_status cpu_nhwc_conv(const kernel_args *a)
     if (tensor_count(out) == 0)
         return BRINK_OK;
     tensor image = window_channels_first(x, true), result = window_channels_first(out, true);
-    uint64_t x_bytes = ((uint64_t)tensor_count(x) * size + 63) / 64 * 64;
+    uint64_t x_bytes = whole_lines((uint64_t)tensor_count(x) * size);
     char *memory = kernel_scratch(a, x_bytes + (uint64_t)tensor_count(out) * size);
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;

@@ -65,7 +65,7 @@ static brink_status gemm_f32(const kernel_args *a, const gemm *g, const tensor *
                  .transposed = g->flip_b,
                  .w_row = g->flip_b ? g->k : g->n,
                  .panels = a->packed};
-    uint64_t copy = g->flip_a ? ((uint64_t)(g->m * g->k) * sizeof(float) + 63) / 64 * 64 : 0;
+    uint64_t copy = g->flip_a ? whole_lines((uint64_t)(g->m * g->k) * sizeof(float)) : 0;
     char *memory = kernel_scratch(a, copy + product_scratch(a, &p));
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;

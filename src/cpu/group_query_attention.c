@@ -318,10 +318,10 @@ brink_status cpu_group_query_attention(const kernel_args *a)
     thread_pool *pool = a->context->pool;
     int64_t kv = g.batch * g.kv_heads;
     uint64_t core = attention_heads_scratch(a, &g.core);
-    uint64_t lines = attention_rounded((uint64_t)(2 * g.batch) * sizeof(int64_t));
+    uint64_t lines = whole_lines((uint64_t)(2 * g.batch) * sizeof(int64_t));
     uint64_t queries = (uint64_t)(g.batch * g.heads * g.rows * g.d) * sizeof(float);
-    queries = as_given ? 0 : attention_rounded(queries);
-    uint64_t missing = attention_rounded((uint64_t)(kv * g.capacity * g.d) * sizeof(float));
+    queries = as_given ? 0 : whole_lines(queries);
+    uint64_t missing = whole_lines((uint64_t)(kv * g.capacity * g.d) * sizeof(float));
     uint64_t extra = (out[0] == NULL ? missing : 0) + (out[1] == NULL ? missing : 0);
     char *memory = kernel_scratch(a, core + lines + queries + extra);
     if (memory == NULL)

@@ -161,7 +161,7 @@ static brink_status multiply(const kernel_args *a, operand x, operand w)
     }
     uint64_t count = (uint64_t)tensor_count(t), copy = 0;
     if (x.column_stride != 1 && x.columns > 1) /* x is transposed: a copy with dense rows */
-        copy = (count * sizeof(float) + 63) / 64 * 64;
+        copy = whole_lines(count * sizeof(float));
     char *memory = kernel_scratch(a, copy + product_scratch(a, &p));
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;

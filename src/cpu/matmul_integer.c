@@ -163,9 +163,9 @@ brink_status integer_prepare(const kernel_args *a, const integer_operands *o, in
 uint64_t integer_scratch(const kernel_args *a, integer_product *p)
 {
     uint64_t panel = (uint64_t)(p->pairs * simd()->pair_columns * 2) * sizeof(int16_t);
-    p->each = (panel + 63) / 64 * 64;
+    p->each = whole_lines(panel);
     return thread_pool_size(a->context->pool) * p->each +
-           ((uint64_t)(p->rows * 2 * p->pairs) * sizeof(int16_t) + 63) / 64 * 64;
+           whole_lines((uint64_t)(p->rows * 2 * p->pairs) * sizeof(int16_t));
 }
 
 void integer_compute(const kernel_args *a, integer_product *p, void *memory)

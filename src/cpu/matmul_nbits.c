@@ -96,6 +96,18 @@ static void unpack_run(const void *source, int64_t n, int64_t k, int64_t count, 
     }
 }
 
+int64_t nbits_quantize(const nbits *p, int64_t row, int64_t b, int8_t *to)
+{
+    int64_t k = b * p->block, n = p->k - k < p->block ? p->k - k : p->block;
+    int32_t sum = 0;
+    float scale = simd()->quantize(to, p->x + row * p->k + k, n);
+    for (int64_t j = 0; j < n; j++)
+        sum += to[j];
+    p->x_scale[row * p->blocks + b] = scale;
+    p->x_sum[row * p->blocks + b] = scale * (float)sum;
+    return n;
+}
+
 /* A row of x at a time. */
 static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
@@ -108,14 +120,8 @@ static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t threa
         memset(q + p->k / (2 * chunk) * 2 * chunk, 0,
                (size_t)(p->q_row - p->k / (2 * chunk) * 2 * chunk));
         for (int64_t b = 0; b < p->blocks; b++) {
-            int64_t k = b * p->block, n = p->k - k < p->block ? p->k - k : p->block;
-            int8_t *to = p->bits == 4 ? flat : q + k;
-            int32_t sum = 0;
-            float scale = simd()->quantize(to, p->x + row * p->k + k, n);
-            for (int64_t j = 0; j < n; j++)
-                sum += to[j];
-            p->x_scale[row * p->blocks + b] = scale;
-            p->x_sum[row * p->blocks + b] = scale * (float)sum;
+            int64_t k = b * p->block;
+            int64_t n = nbits_quantize(p, row, b, p->bits == 4 ? flat : q + k);
             if (p->bits != 4)
                 continue;
             for (int64_t j = 0; j < n;) { /* the part of the block that lies in one chunk */
@@ -239,11 +245,6 @@ static brink_status check_shapes(const kernel_args *a, nbits *p)
     return BRINK_OK;
 }
 
-static uint64_t rounded(uint64_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 brink_status nbits_read(const kernel_args *a, int64_t n, nbits *p)
 {
     *p = (nbits){.k = onnx_int(a->node, ATTR_K, 0),
@@ -291,7 +292,7 @@ brink_status nbits_run(const kernel_args *a, const nbits *call)
     thread_pool *pool = a->context->pool;
     uint64_t threads = thread_pool_size(pool);
     bool exact = nbits_exact(a, &p);
-    p.each = rounded((uint64_t)(GROUP * p.blocks) * 2 * sizeof(float));
+    p.each = whole_lines((uint64_t)(GROUP * p.blocks) * 2 * sizeof(float));
     p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
     if (exact && (p.m > FEW_ROWS || p.g_idx != NULL || p.bits == 2)) {
         product f = {.m = p.m,
@@ -312,7 +313,7 @@ brink_status nbits_run(const kernel_args *a, const nbits *call)
         arrange(&p);
         thread_for(pool, p.n, nbits_grain(&p, GROUP, 4, threads), exact_range, &p);
     } else {
-        uint64_t count = (uint64_t)(p.m * p.blocks), sums = rounded(count * sizeof(float));
+        uint64_t count = (uint64_t)(p.m * p.blocks), sums = whole_lines(count * sizeof(float));
         uint64_t values = (uint64_t)(p.m * p.q_row);
         if ((p.memory = kernel_scratch(a, p.each * threads + 2 * sums + values)) == NULL)
             return BRINK_OUT_OF_MEMORY;

@@ -166,7 +166,7 @@ static void sizes(const kernel_args *a, const mha *m, int64_t mask, uint64_t *by
         if (kernel_out(a, i) == NULL && ((m->bias != NULL && !m->cache) || m->past_rows > 0))
             counts[i] = pairs * m->capacity * (i == 1 ? h->d : h->dv);
     for (int i = 0; i < 4; i++)
-        bytes[i] = attention_rounded((uint64_t)counts[i] * sizeof(float));
+        bytes[i] = whole_lines((uint64_t)counts[i] * sizeof(float));
 }
 
 /* Queries, keys and values with their bias, and the latter behind the past. */
@@ -230,7 +230,7 @@ static brink_status multi_head(const kernel_args *a, const mha_inputs *at, bool 
     h->stage = ATTENTION_MASKED;
 
     uint64_t core = attention_heads_scratch(a, h), bytes[4];
-    uint64_t lines = attention_rounded((uint64_t)h->batch * sizeof(int64_t));
+    uint64_t lines = whole_lines((uint64_t)h->batch * sizeof(int64_t));
     sizes(a, &m, mask_count, bytes);
     char *memory = kernel_scratch(a, core + lines + bytes[0] + bytes[1] + bytes[2] + bytes[3]);
     if (memory == NULL)

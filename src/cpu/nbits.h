@@ -32,6 +32,9 @@ brink_status nbits_read(const kernel_args *a, int64_t n, nbits *p);
 float nbits_scale(const nbits *p, int64_t i);
 float nbits_zero(const nbits *p, int64_t row, int64_t b);
 
+/* Block b of a row of x in 8 bits to `to`, with its scale and sum; the elements it has. */
+int64_t nbits_quantize(const nbits *p, int64_t row, int64_t b, int8_t *to);
+
 /* Whether the activations stay f32. */
 bool nbits_exact(const kernel_args *a, const nbits *p);
 

@@ -33,11 +33,6 @@ struct nbits_weights {
 
 static const char layout; /* its address names this layout among packed weights */
 
-static uint64_t whole_lines(uint64_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
 /* Whether f is an f16 but for the rounding that made it an f32. */
 static bool is_narrow(float f)
 {
@@ -205,15 +200,8 @@ static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t threa
     const nbits *p = arg;
     for (int64_t row = begin; row < end; row++) {
         int8_t *q = p->q + row * p->q_row;
-        for (int64_t b = 0; b < p->blocks; b++) {
-            int64_t k = b * p->block, n = p->k - k < p->block ? p->k - k : p->block;
-            int32_t sum = 0;
-            float scale = simd()->quantize(q + k, p->x + row * p->k + k, n);
-            for (int64_t j = 0; j < n; j++)
-                sum += q[k + j];
-            p->x_scale[row * p->blocks + b] = scale;
-            p->x_sum[row * p->blocks + b] = scale * (float)sum;
-        }
+        for (int64_t b = 0; b < p->blocks; b++)
+            nbits_quantize(p, row, b, q + b * p->block);
         memset(q + p->k, 0, (size_t)(p->q_row - p->k));
     }
 }

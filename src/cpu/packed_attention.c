@@ -130,11 +130,11 @@ static brink_status attend(const kernel_args *a, packed *p, project_fn project, 
         TRY(attention_mask_count(a, p->mask, h, p->before, &mask));
     TRY(set_bias(a, p));
     uint64_t core = attention_heads_scratch(a, h);
-    core = core > size ? core : attention_rounded(size); /* one after the other */
-    uint64_t rows = attention_rounded((uint64_t)(h->batch * h->rows * w) * sizeof(float));
-    uint64_t masks = attention_rounded((uint64_t)mask * sizeof(float));
-    uint64_t lines = attention_rounded((uint64_t)h->batch * sizeof(int64_t));
-    uint64_t angles = attention_rounded((uint64_t)p->rotary * sizeof(float));
+    core = core > size ? core : whole_lines(size); /* one after the other */
+    uint64_t rows = whole_lines((uint64_t)(h->batch * h->rows * w) * sizeof(float));
+    uint64_t masks = whole_lines((uint64_t)mask * sizeof(float));
+    uint64_t lines = whole_lines((uint64_t)h->batch * sizeof(int64_t));
+    uint64_t angles = whole_lines((uint64_t)p->rotary * sizeof(float));
     uint64_t cache = present == NULL && p->past != NULL ? 2 * (uint64_t)half * sizeof(float) : 0;
     char *memory = kernel_scratch(a, core + rows + masks + lines + angles + cache);
     if (memory == NULL)

@@ -392,7 +392,7 @@ brink_status product_pack(const kernel_args *a, packing *store, const tensor *w,
         return BRINK_OK;
     }
     uint64_t panels = (uint64_t)((head.n + head.width - 1) / head.width);
-    uint64_t size = element_bytes(w->type), start = (sizeof head + 63) / 64 * 64;
+    uint64_t size = element_bytes(w->type), start = whole_lines(sizeof head);
     product_panels *to =
         packing_add(store, &key, start + panels * (uint64_t)(head.k * head.width) * size);
     if (to == NULL)

@@ -35,18 +35,6 @@ static inline float v_sum(vf a)
     return vaddvq_f32((float32x4_t)a);
 }
 
-static inline vf v_load_some(const float *p, int64_t n, vf rest)
-{
-    for (int64_t i = 0; i < n; i++)
-        rest[i] = p[i];
-    return rest;
-}
-static inline void v_store_part(float *p, vf v, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        p[i] = v[i];
-}
-
 static inline vi v_pairs(vi a, vi b, vi c)
 {
     int16x8_t p = (int16x8_t)a, q = (int16x8_t)b;

@@ -4,7 +4,7 @@
    (LANES floats) and vi (LANES int32), and v_fma, v_max, v_min (NaN in the second argument stays),
    v_sum, v_load_some (n lanes, the others from `rest`), v_store_part, v_pairs (to each 32-bit lane of c
    adds the two products of the 16-bit pairs of a and b), v_bytes (LANES bytes as int32) and v_halves
-   (LANES f16 as f32).
+   (LANES f16 as f32). With four lanes the two for parts of a vector are here.
    Everything else is the compilers' vector arithmetic.
 
    exp: 2^n * e^r with r within ln 2 / 2, a polynomial of degree 7 in r; tanh: odd polynomial below
@@ -44,6 +44,20 @@ static inline vf v_even(vf a, vf b)
 {
     return __builtin_shufflevector(a, b, EVEN);
 }
+
+#if LANES == 4 /* no masks there */
+static inline vf v_load_some(const float *p, int64_t n, vf rest)
+{
+    for (int64_t i = 0; i < n; i++)
+        rest[i] = p[i];
+    return rest;
+}
+static inline void v_store_part(float *p, vf v, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        p[i] = v[i];
+}
+#endif
 
 static inline vf v_load(const float *p)
 {

@@ -35,18 +35,6 @@ static inline float v_sum(vf a)
     return (a[0] + a[1]) + (a[2] + a[3]);
 }
 
-static inline vf v_load_some(const float *p, int64_t n, vf rest)
-{
-    for (int64_t i = 0; i < n; i++)
-        rest[i] = p[i];
-    return rest;
-}
-static inline void v_store_part(float *p, vf v, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        p[i] = v[i];
-}
-
 static inline vi v_pairs(vi a, vi b, vi c)
 {
     return c + (vi)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b);

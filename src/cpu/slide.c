@@ -708,13 +708,13 @@ brink_status slide_run(const kernel_args *a, const slide *s, bool *done)
     uint64_t part_bytes = (uint64_t)job.parts * sizeof(part);
     uint64_t offset_bytes = (uint64_t)tables * sizeof(int64_t);
     uint64_t weight_bytes = s->transposed ? (uint64_t)(tables * filters) * sizeof(float) : 0;
-    uint64_t shared = (part_bytes + offset_bytes + weight_bytes + 63) / 64 * 64;
+    uint64_t shared = whole_lines(part_bytes + offset_bytes + weight_bytes);
     bool wide = s->outputs * job.merged > 2; /* and not block_taps */
     int64_t rows = least(ROWS, s->outputs * job.merged), deep = least(tables, DEPTH);
     job.sums = (uint64_t)(wide ? rows * WIDE : CHUNK);
     job.panel = (uint64_t)(wide ? deep * WIDE : 0);
     job.each = ((uint64_t)job.slab + job.panel + job.sums + (uint64_t)(wide ? rows * deep : 0));
-    job.each = (job.each * sizeof(float) + 63) / 64 * 64;
+    job.each = whole_lines(job.each * sizeof(float));
     char *memory = kernel_scratch(a, shared + threads * job.each);
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;

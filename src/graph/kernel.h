@@ -77,6 +77,12 @@ static inline uint32_t element_bytes(brink_type type)
     return brink_type_bits(type) / 8;
 }
 
+/* Bytes filled up to whole cache lines: scratch is cut at them, so that threads do not share one. */
+static inline uint64_t whole_lines(uint64_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
 /* An axis attribute or tensor value brought into [0, rank); false if it is outside. */
 static inline bool axis_wrap(int64_t axis, uint32_t rank, uint32_t *out)
 {
