@@ -6,7 +6,12 @@
    layout serves a single row of x and many.
 
      4 bits: byte [unit][lane][j] holds elements 8u + j (low) and 8u + 4 + j (high), 8 a unit;
+     5 bits: the same of a block, then of each of its units bit [half][lane][j], the fifth of element
+             8u + 4 half + j;
      8 bits: byte [unit][lane][j] holds element 4u + j, 4 a unit.
+
+   8-bit weights that use no more than 32 codes about their middle, as files converted from Q5_0 have
+   them, are kept in 5 bits.
 
    Scales and, where zero points are not all the middle, minima (scale * zero) lie [group, block,
    lane], both in f16 where every one of them is f16 but for f32's own rounding. Rows beyond n are
@@ -24,6 +29,7 @@
 
 struct nbits_weights {
     int64_t n, k, block, bits; /* as the node that they were packed for says */
+    int64_t kept;              /* bits of a code here                        */
     int64_t lanes, groups;
     bool narrow, minima;
     uint64_t group_bytes;
@@ -38,6 +44,12 @@ static bool is_narrow(float f)
 {
     float h = half_to_float(float_to_half(f));
     return fabsf(h - f) <= fabsf(f) * 0x1p-22f;
+}
+
+/* What is taken off a code to fit it into `kept` bits: the middle stays in the middle. */
+static int offset_of(const nbits_weights *to)
+{
+    return (1 << (to->bits - 1)) - (1 << (to->kept - 1));
 }
 
 typedef struct packer {
@@ -58,46 +70,89 @@ static void put(const nbits_weights *to, char *array, int64_t at, float value)
     }
 }
 
+/* A row of 4- or 8-bit weights to every lanes-th word, as they are but for the nibbles' order. */
+static void spread_row(const uint8_t *row, int64_t bytes, bool nibbles, int64_t lanes, uint8_t *to)
+{
+    for (int64_t i = 0; i < bytes; i += 4, to += lanes * 4) {
+        uint32_t in, out;
+        memcpy(&in, row + i, 4);
+        out = in;
+        if (nibbles) { /* elements 0 to 7 of four bytes to low and high nibbles */
+            uint32_t even = in & 0x0F0F0F0Fu, odd = in >> 4 & 0x0F0F0F0Fu;
+            uint32_t first =
+                (even & 0xFF) | (odd & 0xFF) << 8 | (even & 0xFF00) << 8 | (odd & 0xFF00) << 16;
+            uint32_t last = (even >> 16 & 0xFF) | (odd >> 16 & 0xFF) << 8 | (even >> 24) << 16 |
+                            (odd >> 24) << 24;
+            out = first | last << 4;
+        }
+        memcpy(to, &out, 4);
+    }
+}
+
+/* A row of 8-bit weights in 5 bits; what is there is zero. */
+static void narrow_row(const uint8_t *row, const nbits_weights *w, int64_t lane, uint8_t *to)
+{
+    int64_t lanes = w->lanes, units = w->block / 8, bit = lane * 4 % 8;
+    int offset = offset_of(w);
+    for (int64_t k = 0; k < w->k; k += w->block, to += w->block * 5 / 8 * lanes)
+        for (int64_t u = 0; u < units && k + u * 8 < w->k; u++, row += 8) {
+            uint8_t *four = to + (u * lanes + lane) * 4;
+            uint8_t *fifth = to + (units * 4 + u) * lanes + lane / 2;
+            for (int j = 0; j < 4; j++) {
+                int first = row[j] - offset, last = row[4 + j] - offset;
+                four[j] = (uint8_t)((first & 15) | (last & 15) << 4);
+                fifth[0] |= (uint8_t)((first >> 4 & 1) << (bit + j));
+                fifth[lanes / 2] |= (uint8_t)((last >> 4 & 1) << (bit + j));
+            }
+        }
+}
+
 static void pack_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     (void)thread;
     const packer *j = arg;
     const nbits *p = j->p;
     int64_t lanes = j->to->lanes, row_bytes = p->blocks * p->block * p->bits / 8;
+    int offset = offset_of(j->to);
     for (int64_t g = j->first + begin; g < j->first + end; g++) {
         uint8_t *group = j->w + (uint64_t)g * j->to->group_bytes;
+        if (j->to->kept == 5 || (g + 1) * lanes > p->n)
+            memset(group, 0, j->to->group_bytes);
         for (int64_t lane = 0; lane < lanes; lane++) {
             int64_t n = g * lanes + lane;
             const uint8_t *row = n < p->n ? p->w + n * row_bytes : NULL;
-            uint8_t *to = group + lane * 4;
-            for (int64_t i = 0; i < row_bytes; i += 4, to += lanes * 4) {
-                uint32_t in = 0, out;
-                if (row != NULL)
-                    memcpy(&in, row + i, 4);
-                out = in;
-                if (p->bits == 4) { /* elements 0 to 7 of four bytes to low and high nibbles */
-                    uint32_t even = in & 0x0F0F0F0Fu, odd = in >> 4 & 0x0F0F0F0Fu;
-                    uint32_t first = (even & 0xFF) | (odd & 0xFF) << 8 | (even & 0xFF00) << 8 |
-                                     (odd & 0xFF00) << 16;
-                    uint32_t last = (even >> 16 & 0xFF) | (odd >> 16 & 0xFF) << 8 |
-                                    (even >> 24) << 16 | (odd >> 24) << 24;
-                    out = first | last << 4;
-                }
-                memcpy(to, &out, 4);
-            }
+            if (row != NULL && j->to->kept == 5)
+                narrow_row(row, j->to, lane, group);
+            else if (row != NULL)
+                spread_row(row, row_bytes, p->bits == 4, lanes, group + lane * 4);
             for (int64_t b = 0; b < p->blocks; b++) {
                 int64_t at = (g * p->blocks + b) * lanes + lane;
                 float scale = row != NULL ? nbits_scale(p, n * p->blocks + b) : 0;
                 put(j->to, j->scale, at, scale);
                 if (j->to->minima)
-                    put(j->to, j->minimum, at, row != NULL ? scale * nbits_zero(p, n, b) : 0);
+                    put(j->to, j->minimum, at,
+                        row != NULL ? scale * (nbits_zero(p, n, b) - (float)offset) : 0);
             }
         }
     }
 }
 
+/* Whether 8-bit weights fit into 5 bits. */
+static bool fits_five_bits(const nbits *p)
+{
+    int64_t row = p->blocks * p->block;
+    for (int64_t n = 0; n < p->n; n++) {
+        uint8_t outside = 0;
+        for (int64_t i = 0; i < p->k; i++)
+            outside |= (uint8_t)(p->w[n * row + i] - (128 - 16)) & 0xE0;
+        if (outside != 0)
+            return false;
+    }
+    return true;
+}
+
 /* Whether all zero points are the middle, and whether halves hold scales and minima. */
-static void survey(const nbits *p, bool *minima, bool *narrow)
+static void survey(const nbits *p, int offset, bool *minima, bool *narrow)
 {
     float middle = (float)(1 << (p->bits - 1));
     *minima = false;
@@ -107,7 +162,8 @@ static void survey(const nbits *p, bool *minima, bool *narrow)
             float scale = nbits_scale(p, n * p->blocks + b);
             float zero = p->zeros != NULL ? nbits_zero(p, n, b) : middle;
             *minima |= zero != middle;
-            *narrow = *narrow && is_narrow(scale) && (zero == middle || is_narrow(scale * zero));
+            *narrow = *narrow && is_narrow(scale) &&
+                      (zero == middle || is_narrow(scale * (zero - (float)offset)));
         }
 }
 
@@ -116,7 +172,7 @@ static uint64_t set_parts(const nbits *p, nbits_weights *to, char *base)
 {
     uint64_t each = to->narrow ? 2 : 4;
     to->groups = (p->n + to->lanes - 1) / to->lanes;
-    to->group_bytes = (uint64_t)(p->blocks * p->block * p->bits / 8 * to->lanes);
+    to->group_bytes = (uint64_t)(p->blocks * p->block * to->kept / 8 * to->lanes);
     uint64_t scales = whole_lines((uint64_t)(to->groups * p->blocks * to->lanes) * each);
     uint64_t at = whole_lines(sizeof *to);
     uint64_t weights = at + scales * (to->minima ? 2 : 1);
@@ -179,7 +235,8 @@ brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const v
     head.k = p.k;
     head.block = p.block;
     head.bits = p.bits;
-    survey(&p, &head.minima, &head.narrow);
+    head.kept = p.bits == 8 && fits_five_bits(&p) ? 5 : p.bits;
+    survey(&p, offset_of(&head), &head.minima, &head.narrow);
     nbits_weights *to = packing_add(store, &key, set_parts(&p, &head, NULL));
     if (to == NULL)
         return BRINK_OUT_OF_MEMORY;
@@ -216,7 +273,7 @@ static void group_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
         int64_t at = g * p->blocks * w->lanes * each, n = g * w->lanes;
         packed_dot d = {.blocks = p->blocks,
                         .block = p->block,
-                        .bits = (int32_t)p->bits,
+                        .bits = (int32_t)w->kept,
                         .narrow = w->narrow,
                         .w = w->w + (uint64_t)g * w->group_bytes,
                         .scale = (const char *)w->scale + at,
@@ -269,12 +326,12 @@ brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count
     thread_pool *pool = a->context->pool;
     nbits *p = &parts[0];
     bool exact = nbits_exact(a, p);
-    nbits_weights own = {.lanes = simd()->packed_lanes};
+    nbits_weights own = {.lanes = simd()->packed_lanes, .bits = p->bits, .kept = p->bits};
     p->q_row = p->blocks * p->block;
     uint64_t sums = whole_lines((uint64_t)(p->m * p->blocks) * sizeof(float));
     uint64_t values = (uint64_t)(p->m * p->q_row), packed = 0;
     if (p->packed == NULL) { /* weights that are computed: packed for this run */
-        survey(p, &own.minima, &own.narrow);
+        survey(p, 0, &own.minima, &own.narrow);
         packed = set_parts(p, &own, NULL);
     }
     char *at = kernel_scratch(a, packed + (exact ? values * sizeof(float) : 2 * sums + values));

@@ -30,9 +30,9 @@ typedef struct quant_dot {
 /* A group of packed weight rows (see nbits_packed.c) against rows of x. */
 typedef struct packed_dot {
     int64_t blocks, block; /* of a row: how many, elements of each (a power of two, at least 16) */
-    int32_t bits;          /* 4 or 8                                                   */
+    int32_t bits;          /* of a code: 4, 5 or 8                                     */
     bool narrow;           /* scales and minima are f16, not f32                       */
-    const uint8_t *w;      /* [blocks * block * bits / 32, lanes, 4]                   */
+    const uint8_t *w;      /* [blocks, block * bits / 8, lanes]                        */
     const void *scale;     /* [blocks, lanes]                                          */
     const void *minimum;   /* [blocks, lanes]: scale * zero; NULL: zero is the middle  */
     int64_t rows;          /* of x                                                     */

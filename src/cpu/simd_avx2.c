@@ -129,16 +129,36 @@ static inline void store_columns(const packed_dot *d, int64_t row, vf v)
         v_store_part(to, v, d->columns);
 }
 
-/* `rows` rows of x from row `from` on; both are constant where this is inlined. Sums of 4-bit
-   products stay in 16 bits for 32 elements: eight times 2 * 15 * 127 is below 2^15. 8-bit weights
-   are taken as w − 128, and |w − 128| times x with the sign of w − 128 is below 2^15 for a pair, for
-   x is never −128. */
-static inline __attribute__((always_inline)) void packed_rows(const packed_dot *d, int64_t from,
-                                                              int rows, bool nibbles, int shift)
+/* The codes of a unit, one a byte: of its first four elements, and below 8 bits of four more. */
+static inline __attribute__((always_inline)) void codes(const uint8_t *w, const uint8_t *fifth,
+                                                        int bits, __m256i v[2])
 {
-    const __m256i low = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
-    const __m256i middle = _mm256_set1_epi8((char)0x80);
-    const int units = (1 << shift) / (nibbles ? 8 : 4), run = units < 4 ? units : 4;
+    const __m256i low = _mm256_set1_epi8(15);
+    v[0] = _mm256_loadu_si256((const __m256i *)(const void *)w);
+    if (bits == 8)
+        return;
+    v[1] = _mm256_and_si256(_mm256_srli_epi16(v[0], 4), low);
+    v[0] = _mm256_and_si256(v[0], low);
+    const __m256i each = _mm256_set1_epi64x((int64_t)0x8040201008040201u);
+    const __m256i byte_of =
+        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    for (int i = 0; bits == 5 && i < 2; i++) { /* bit n of the four bytes to byte n */
+        __m256i high = _mm256_shuffle_epi8(four((const int8_t *)fifth + i * 4), byte_of);
+        high = _mm256_cmpeq_epi8(_mm256_and_si256(high, each), each);
+        v[i] = _mm256_or_si256(v[i], _mm256_and_si256(high, _mm256_set1_epi8(16)));
+    }
+}
+
+/* `rows` rows of x from row `from` on; both are constant where this is inlined. Sums of products with
+   4 bits stay in 16 bits for 32 elements, with 5 bits for 16: eight times 2 * 15 * 127 and four times
+   2 * 31 * 127 are below 2^15. 8-bit weights are taken as w − 128, and |w − 128| times x with the sign
+   of w − 128 is below 2^15 for a pair, for x is never −128. */
+static inline __attribute__((always_inline)) void packed_rows(const packed_dot *d, int64_t from,
+                                                              int rows, int bits, int shift)
+{
+    const __m256i ones = _mm256_set1_epi16(1), middle = _mm256_set1_epi8((char)0x80);
+    const int units = (1 << shift) / (bits == 8 ? 4 : 8), most = bits == 5 ? 2 : 4;
+    const int run = units < most ? units : most;
     const int8_t *x = d->x + from * d->x_row;
     const float *x_scale = d->x_scale + from * d->blocks, *x_sum = d->x_sum + from * d->blocks;
     const uint8_t *w = d->w;
@@ -149,25 +169,27 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
         __m256i product[4];
         for (int r = 0; r < rows; r++)
             product[r] = _mm256_setzero_si256();
-        for (int u = 0; nibbles && u < units; u += run) {
+        const uint8_t *fifth = w + (PACKED / 2 << shift);
+        for (int u = 0; bits != 8 && u < units; u += run) {
             __m256i part[4];
             for (int r = 0; r < rows; r++)
                 part[r] = _mm256_setzero_si256();
-            for (int i = 0; i < run; i++, w += 32, x += 8) {
-                __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)w);
-                __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
-                v = _mm256_and_si256(v, low);
+            for (int i = 0; i < run; i++, w += 32, fifth += PACKED, x += 8) {
+                __m256i v[2];
+                codes(w, fifth, bits, v);
                 for (int r = 0; r < rows; r++) {
                     const int8_t *at = x + r * d->x_row;
-                    __m256i p = _mm256_maddubs_epi16(v, four(at));
-                    __m256i q = _mm256_maddubs_epi16(high, four(at + 4));
+                    __m256i p = _mm256_maddubs_epi16(v[0], four(at));
+                    __m256i q = _mm256_maddubs_epi16(v[1], four(at + 4));
                     part[r] = _mm256_add_epi16(part[r], _mm256_add_epi16(p, q));
                 }
             }
             for (int r = 0; r < rows; r++)
                 product[r] = _mm256_add_epi32(product[r], _mm256_madd_epi16(part[r], ones));
         }
-        for (int u = 0; !nibbles && u < units; u++, w += 32, x += 4) {
+        if (bits == 5)
+            w = fifth;
+        for (int u = 0; bits == 8 && u < units; u++, w += 32, x += 4) {
             __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)w);
             v = _mm256_xor_si256(v, middle);
             __m256i size = _mm256_abs_epi8(v);
@@ -177,8 +199,8 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
             }
         }
         vf scale = packed_scale(d->scale, b, d->narrow);
-        vf minimum = packed_minimum(d, b, scale, nibbles ? 8 : 128);
-        if (!nibbles)
+        vf minimum = packed_minimum(d, b, scale, (float)(1 << (bits - 1)));
+        if (bits == 8)
             minimum -= scale * 128;
         for (int r = 0; r < rows; r++) {
             int64_t at = r * d->blocks + b;
@@ -193,10 +215,10 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
 
 /* Weights widened to f32 once for `rows` rows of x. */
 static inline __attribute__((always_inline)) void packed_rows_f32(const packed_dot *d, int64_t from,
-                                                                  int rows, bool nibbles, int shift)
+                                                                  int rows, int bits, int shift)
 {
-    const __m256i byte = _mm256_set1_epi32(nibbles ? 15 : 255);
-    const int step = nibbles ? 8 : 4;
+    const __m256i byte = _mm256_set1_epi32(255);
+    const int step = bits == 8 ? 4 : 8;
     const float *x = d->x_wide + from * d->x_row;
     const uint8_t *w = d->w;
     vf sum[4];
@@ -204,17 +226,20 @@ static inline __attribute__((always_inline)) void packed_rows_f32(const packed_d
         sum[r] = (vf){0};
     for (int64_t b = 0; b < d->blocks; b++) {
         vf scale = packed_scale(d->scale, b, d->narrow);
-        vf minimum = packed_minimum(d, b, scale, nibbles ? 8 : 128);
-        for (int i = 0; i < 1 << shift; i += step, w += 32, x += step) {
-            __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)w);
+        vf minimum = packed_minimum(d, b, scale, (float)(1 << (bits - 1)));
+        const uint8_t *fifth = w + (PACKED / 2 << shift);
+        for (int i = 0; i < 1 << shift; i += step, w += 32, fifth += PACKED, x += step) {
+            __m256i v[2];
+            codes(w, fifth, bits, v);
             for (int j = 0; j < step; j++) {
-                int by = nibbles ? j % 4 * 8 + j / 4 * 4 : j * 8;
-                __m256i code = _mm256_and_si256(_mm256_srli_epi32(v, by), byte);
+                __m256i code = _mm256_and_si256(_mm256_srli_epi32(v[j / 4], j % 4 * 8), byte);
                 vf f = v_fma((vf)_mm256_cvtepi32_ps(code), scale, -minimum);
                 for (int r = 0; r < rows; r++)
                     sum[r] = v_fma(f, v_set(x[r * d->x_row + j]), sum[r]);
             }
         }
+        if (bits == 5)
+            w = fifth;
     }
     for (int r = 0; r < rows; r++)
         store_columns(d, from + r, sum[r]);

@@ -111,13 +111,28 @@ static inline __m512i four(const int8_t *x)
     return _mm512_set1_epi32(v);
 }
 
+/* The codes of a unit, one a byte: of its first four elements, and below 8 bits of four more. */
+static inline __attribute__((always_inline)) void codes(const uint8_t *w, const uint8_t *fifth,
+                                                        int bits, __m512i v[2])
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    v[0] = _mm512_loadu_si512(w);
+    if (bits == 8)
+        return;
+    v[1] = _mm512_and_si512(_mm512_srli_epi16(v[0], 4), low);
+    v[0] = _mm512_and_si512(v[0], low);
+    for (int i = 0; bits == 5 && i < 2; i++) {
+        __mmask64 high = _cvtu64_mask64(((const uint64_t *)(const void *)fifth)[i]);
+        v[i] = _mm512_mask_add_epi8(v[i], high, v[i], _mm512_set1_epi8(16));
+    }
+}
+
 /* `rows` rows of x from row `from` on; both are constant where this is inlined, and so is `shift`
    for blocks of 32. */
 static inline __attribute__((always_inline)) void packed_rows(const packed_dot *d, int64_t from,
-                                                              int rows, bool nibbles, int shift)
+                                                              int rows, int bits, int shift)
 {
-    const __m512i low = _mm512_set1_epi8(15);
-    const int per_unit = nibbles ? 8 : 4;
+    const int per_unit = bits == 8 ? 4 : 8;
     const int8_t *x = d->x + from * d->x_row;
     const float *x_scale = d->x_scale + from * d->blocks, *x_sum = d->x_sum + from * d->blocks;
     const uint8_t *w = d->w;
@@ -128,19 +143,20 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
         __m512i product[8];
         for (int r = 0; r < rows; r++)
             product[r] = _mm512_setzero_si512();
-        for (int i = 0; i < 1 << shift; i += per_unit, w += 64, x += per_unit) {
-            __m512i v = _mm512_loadu_si512(w);
-            __m512i high = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
-            if (nibbles)
-                v = _mm512_and_si512(v, low);
+        const uint8_t *fifth = w + (PACKED / 2 << shift);
+        for (int i = 0; i < 1 << shift; i += per_unit, w += 64, fifth += PACKED, x += per_unit) {
+            __m512i v[2];
+            codes(w, fifth, bits, v);
             for (int r = 0; r < rows; r++) {
-                product[r] = _mm512_dpbusd_epi32(product[r], v, four(x + r * d->x_row));
-                if (nibbles)
-                    product[r] = _mm512_dpbusd_epi32(product[r], high, four(x + r * d->x_row + 4));
+                product[r] = _mm512_dpbusd_epi32(product[r], v[0], four(x + r * d->x_row));
+                if (bits != 8)
+                    product[r] = _mm512_dpbusd_epi32(product[r], v[1], four(x + r * d->x_row + 4));
             }
         }
+        if (bits == 5)
+            w = fifth;
         __m512 scale = packed_scale(d->scale, b, d->narrow);
-        __m512 minimum = packed_minimum(d, b, scale, nibbles ? 8 : 128);
+        __m512 minimum = packed_minimum(d, b, scale, (float)(1 << (bits - 1)));
         for (int r = 0; r < rows; r++) {
             int64_t at = r * d->blocks + b;
             sum[r] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(product[r]), scale),
@@ -154,10 +170,10 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
 
 /* Weights widened to f32 once for `rows` rows of x. */
 static inline __attribute__((always_inline)) void packed_rows_f32(const packed_dot *d, int64_t from,
-                                                                  int rows, bool nibbles, int shift)
+                                                                  int rows, int bits, int shift)
 {
-    const __m512i byte = _mm512_set1_epi32(nibbles ? 15 : 255);
-    const int step = nibbles ? 8 : 4;
+    const __m512i byte = _mm512_set1_epi32(255);
+    const int step = bits == 8 ? 4 : 8;
     const float *x = d->x_wide + from * d->x_row;
     const uint8_t *w = d->w;
     __m512 sum[8];
@@ -165,17 +181,21 @@ static inline __attribute__((always_inline)) void packed_rows_f32(const packed_d
         sum[r] = _mm512_setzero_ps();
     for (int64_t b = 0; b < d->blocks; b++) {
         __m512 scale = packed_scale(d->scale, b, d->narrow);
-        __m512 minimum = packed_minimum(d, b, scale, nibbles ? 8 : 128);
-        for (int i = 0; i < 1 << shift; i += step, w += 64, x += step) {
-            __m512i v = _mm512_loadu_si512(w);
+        __m512 minimum = packed_minimum(d, b, scale, (float)(1 << (bits - 1)));
+        const uint8_t *fifth = w + (PACKED / 2 << shift);
+        for (int i = 0; i < 1 << shift; i += step, w += 64, fifth += PACKED, x += step) {
+            __m512i v[2];
+            codes(w, fifth, bits, v);
             for (int j = 0; j < step; j++) {
-                int by = nibbles ? j % 4 * 8 + j / 4 * 4 : j * 8;
-                __m512i code = _mm512_and_si512(_mm512_srli_epi32(v, (unsigned)by), byte);
+                unsigned by = (unsigned)(j % 4) * 8;
+                __m512i code = _mm512_and_si512(_mm512_srli_epi32(v[j / 4], by), byte);
                 __m512 f = _mm512_fmsub_ps(_mm512_cvtepi32_ps(code), scale, minimum);
                 for (int r = 0; r < rows; r++)
                     sum[r] = _mm512_fmadd_ps(f, _mm512_set1_ps(x[r * d->x_row + j]), sum[r]);
             }
         }
+        if (bits == 5)
+            w = fifth;
     }
     for (int r = 0; r < rows; r++)
         _mm512_mask_storeu_ps(d->y + (from + r) * d->y_row, first_lanes(d->columns), sum[r]);

@@ -84,33 +84,46 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
 
 enum { PACKED = 8, HALVES = PACKED / LANES };
 
+/* The codes of half a unit, one a byte: of its first four elements, and below 8 bits of four more. */
+static inline __attribute__((always_inline)) void codes(const uint8_t *w, const uint8_t *fifth,
+                                                        int h, int bits, uint8x16_t *v)
+{
+    v[0] = vld1q_u8(w + h * 16);
+    if (bits == 8)
+        return;
+    v[1] = vshrq_n_u8(v[0], 4);
+    v[0] = vandq_u8(v[0], vdupq_n_u8(15));
+    const uint8x16_t each = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201u));
+    for (int i = 0; bits == 5 && i < 2; i++) { /* bit n of two bytes to byte n */
+        const uint8_t *two = fifth + i * 4 + h * 2;
+        uint8x16_t high = vtstq_u8(vcombine_u8(vdup_n_u8(two[0]), vdup_n_u8(two[1])), each);
+        v[i] = vorrq_u8(v[i], vandq_u8(high, vdupq_n_u8(16)));
+    }
+}
+
 #ifdef NEON_DOTPROD
 #define PACKED_ROWS 4
 
-/* product[r][h] = w · x[r] over a block of n elements, 4-bit codes as they are and 8-bit codes less
-   128. Sixteen elements of x fill a vector, of which each unit of w takes four or eight. */
-static inline __attribute__((always_inline)) void block_products(int rows, bool nibbles, int n,
+/* product[r][h] = w · x[r] over a block of n elements, 4- and 5-bit codes as they are and 8-bit codes
+   less 128. Sixteen elements of x fill a vector, of which each unit of w takes four or eight. */
+static inline __attribute__((always_inline)) void block_products(int rows, int bits, int n,
                                                                  const uint8_t *w, const int8_t *x,
                                                                  int64_t x_row,
                                                                  int32x4_t (*product)[HALVES])
 {
-    for (int i = 0; i < n; i += 16, x += 16, w += nibbles ? 64 : 128) {
+    const uint8_t *fifth = w + n * (PACKED / 2);
+    for (int i = 0; i < n; i += 16, x += 16, w += bits == 8 ? 128 : 64, fifth += 2 * PACKED) {
         int8x16_t v[PACKED_ROWS];
         for (int r = 0; r < rows; r++)
             v[r] = vld1q_s8(x + r * x_row);
         for (int h = 0; h < HALVES; h++) {
             uint8x16_t unit[4];
-            for (int u = 0; u < (nibbles ? 2 : 4); u++)
-                unit[u] = vld1q_u8(w + u * 32 + h * 16);
-            if (nibbles) {
-                unit[3] = vshrq_n_u8(unit[1], 4);
-                unit[2] = vandq_u8(unit[1], vdupq_n_u8(15));
-                unit[1] = vshrq_n_u8(unit[0], 4);
-                unit[0] = vandq_u8(unit[0], vdupq_n_u8(15));
-            } else {
-                for (int u = 0; u < 4; u++)
-                    unit[u] = veorq_u8(unit[u], vdupq_n_u8(0x80));
+            if (bits != 8) {
+                codes(w, fifth, h, bits, unit);
+                codes(w + 32, fifth + PACKED, h, bits, unit + 2);
             }
+            for (int u = 0; bits == 8 && u < 4; u++)
+                unit[u] = veorq_u8(vld1q_u8(w + u * 32 + h * 16), vdupq_n_u8(0x80));
             for (int r = 0; r < rows; r++) {
                 int32x4_t p = product[r][h];
                 p = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[0]), v[r], 0);
@@ -139,16 +152,17 @@ static inline void add_unit(int16x8_t *low, int16x8_t *high, int8x16_t w, int8x1
     *high = vmlal_high_s8(*high, w, x);
 }
 
-/* product[r][h] = w · x[r] over a block of n elements, 4-bit codes as they are and 8-bit codes less
-   128. Sums of 4-bit products stay in 16 bits for 32 elements: a lane has eight of at most 15 * 127,
-   and the sum of two lanes is below 2^15. Two 8-bit products do: 2 * 128 * 127 is below 2^15 too, for
-   x is never −128. */
-static inline __attribute__((always_inline)) void block_products(int rows, bool nibbles, int n,
+/* product[r][h] = w · x[r] over a block of n elements, 4- and 5-bit codes as they are and 8-bit codes
+   less 128. Sums of 4-bit products stay in 16 bits for 32 elements: a lane has eight of at most
+   15 * 127, and the sum of two lanes is below 2^15. With 5 bits they do for 16. Two 8-bit products do:
+   2 * 128 * 127 is below 2^15 too, for x is never −128. */
+static inline __attribute__((always_inline)) void block_products(int rows, int bits, int n,
                                                                  const uint8_t *w, const int8_t *x,
                                                                  int64_t x_row,
                                                                  int32x4_t (*product)[HALVES])
 {
-    const int run = nibbles ? (n < 32 ? n : 32) : 8;
+    const int most = bits == 4 ? 32 : bits == 5 ? 16 : 8, run = n < most ? n : most;
+    const uint8_t *fifth = w + n * (PACKED / 2);
     int32x4_t pairs[PACKED_ROWS][HALVES][2]; /* of 8-bit weights: two sums a row of w */
     for (int r = 0; r < rows; r++)
         for (int h = 0; h < HALVES; h++)
@@ -159,22 +173,23 @@ static inline __attribute__((always_inline)) void block_products(int rows, bool 
             for (int h = 0; h < HALVES; h++)
                 low[r][h] = high[r][h] = vdupq_n_s16(0);
         for (int j = 0; j < run; j += 8, x += 8)
-            for (int u = 0; u < (nibbles ? 1 : 2); u++, w += 32)
+            for (int u = 0; u < (bits == 8 ? 2 : 1); u++, w += 32, fifth += PACKED)
                 for (int h = 0; h < HALVES; h++) {
-                    uint8x16_t v = vld1q_u8(w + h * 16);
-                    int8x16_t codes = vreinterpretq_s8_u8(nibbles ? vandq_u8(v, vdupq_n_u8(15))
-                                                                  : veorq_u8(v, vdupq_n_u8(0x80)));
-                    int8x16_t upper = vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
+                    uint8x16_t v[2];
+                    codes(w, fifth, h, bits, v);
+                    if (bits == 8)
+                        v[0] = veorq_u8(v[0], vdupq_n_u8(0x80));
                     for (int r = 0; r < rows; r++) {
                         const int8_t *at = x + r * x_row + u * 4;
-                        add_unit(&low[r][h], &high[r][h], codes, four(at));
-                        if (nibbles)
-                            add_unit(&low[r][h], &high[r][h], upper, four(at + 4));
+                        add_unit(&low[r][h], &high[r][h], vreinterpretq_s8_u8(v[0]), four(at));
+                        if (bits != 8)
+                            add_unit(&low[r][h], &high[r][h], vreinterpretq_s8_u8(v[1]),
+                                     four(at + 4));
                     }
                 }
         for (int r = 0; r < rows; r++)
             for (int h = 0; h < HALVES; h++)
-                if (nibbles) {
+                if (bits != 8) {
                     int16x8_t p = vpaddq_s16(low[r][h], high[r][h]);
                     product[r][h] = vpadalq_s16(product[r][h], p);
                 } else {
@@ -182,7 +197,7 @@ static inline __attribute__((always_inline)) void block_products(int rows, bool 
                     pairs[r][h][1] = vpadalq_s16(pairs[r][h][1], high[r][h]);
                 }
     }
-    for (int r = 0; !nibbles && r < rows; r++)
+    for (int r = 0; bits == 8 && r < rows; r++)
         for (int h = 0; h < HALVES; h++)
             product[r][h] = vpaddq_s32(pairs[r][h][0], pairs[r][h][1]);
 }
@@ -217,7 +232,7 @@ static inline void store_columns(const packed_dot *d, int64_t row, const vf v[HA
 /* `rows` rows of x from row `from` on; both are constant where this is inlined, and so is `shift`
    for blocks of 32. */
 static inline __attribute__((always_inline)) void packed_rows(const packed_dot *d, int64_t from,
-                                                              int rows, bool nibbles, int shift)
+                                                              int rows, int bits, int shift)
 {
     const int n = 1 << shift;
     const int8_t *x = d->x + from * d->x_row;
@@ -227,16 +242,16 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
     for (int r = 0; r < rows; r++)
         for (int h = 0; h < HALVES; h++)
             sum[r][h] = (vf){0};
-    for (int64_t b = 0; b < d->blocks; b++, x += n, w += nibbles ? n * 4 : n * 8) {
+    for (int64_t b = 0; b < d->blocks; b++, x += n, w += n * bits) {
         int32x4_t product[PACKED_ROWS][HALVES];
         for (int r = 0; r < rows; r++)
             for (int h = 0; h < HALVES; h++)
                 product[r][h] = vdupq_n_s32(0);
-        block_products(rows, nibbles, n, w, x, d->x_row, product);
+        block_products(rows, bits, n, w, x, d->x_row, product);
         for (int h = 0; h < HALVES; h++) {
             vf scale = packed_scale(d->scale, b, h, d->narrow);
-            vf minimum = packed_minimum(d, b, h, scale, nibbles ? 8 : 128);
-            if (!nibbles)
+            vf minimum = packed_minimum(d, b, h, scale, (float)(1 << (bits - 1)));
+            if (bits == 8)
                 minimum -= scale * 128;
             for (int r = 0; r < rows; r++) {
                 int64_t at = r * d->blocks + b;
@@ -252,9 +267,9 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
 
 /* Weights widened to f32 once for `rows` rows of x. */
 static inline __attribute__((always_inline)) void packed_rows_f32(const packed_dot *d, int64_t from,
-                                                                  int rows, bool nibbles, int shift)
+                                                                  int rows, int bits, int shift)
 {
-    const int step = nibbles ? 8 : 4, mask = nibbles ? 15 : 255;
+    const int step = bits == 8 ? 4 : 8;
     const float *x = d->x_wide + from * d->x_row;
     const uint8_t *w = d->w;
     vf sum[PACKED_ROWS][HALVES];
@@ -265,17 +280,21 @@ static inline __attribute__((always_inline)) void packed_rows_f32(const packed_d
         vf scale[HALVES], minimum[HALVES];
         for (int h = 0; h < HALVES; h++) {
             scale[h] = packed_scale(d->scale, b, h, d->narrow);
-            minimum[h] = packed_minimum(d, b, h, scale[h], nibbles ? 8 : 128);
+            minimum[h] = packed_minimum(d, b, h, scale[h], (float)(1 << (bits - 1)));
         }
-        for (int i = 0; i < 1 << shift; i += step, w += 32, x += step)
+        const uint8_t *fifth = w + (PACKED / 2 << shift);
+        for (int i = 0; i < 1 << shift; i += step, w += 32, fifth += PACKED, x += step)
             for (int j = 0; j < step; j++)
                 for (int h = 0; h < HALVES; h++) {
-                    vi v = (vi)vld1q_u8(w + h * 16);
-                    vi code = v >> (nibbles ? j % 4 * 8 + j / 4 * 4 : j * 8) & mask;
+                    uint8x16_t v[2];
+                    codes(w, fifth, h, bits, v);
+                    vi code = (vi)v[j / 4] >> j % 4 * 8 & 255;
                     vf f = v_fma((vf)vcvtq_f32_s32((int32x4_t)code), scale[h], -minimum[h]);
                     for (int r = 0; r < rows; r++)
                         sum[r][h] = v_fma(f, v_set(x[r * d->x_row + j]), sum[r][h]);
                 }
+        if (bits == 5)
+            w = fifth;
     }
     for (int r = 0; r < rows; r++)
         store_columns(d, from + r, sum[r]);

@@ -3,43 +3,49 @@
    A file that includes this has defined them, PACKED (lanes) and PACKED_ROWS (a power of two: rows of
    x at a time). What is left of the rows goes by halves. Blocks of 32 have their own copies: nearly
    all models use them. */
-#define EACH_ROWS(function, nibbles, shift)                                                        \
+#define EACH_ROWS(function, bits, shift)                                                           \
     do {                                                                                           \
         int64_t from = 0;                                                                          \
         for (; from + PACKED_ROWS <= d->rows; from += PACKED_ROWS)                                 \
-            function(d, from, PACKED_ROWS, nibbles, shift);                                        \
+            function(d, from, PACKED_ROWS, bits, shift);                                           \
         if (PACKED_ROWS > 4 && d->rows - from >= 4) {                                              \
-            function(d, from, 4, nibbles, shift);                                                  \
+            function(d, from, 4, bits, shift);                                                     \
             from += 4;                                                                             \
         }                                                                                          \
         if (d->rows - from >= 2) {                                                                 \
-            function(d, from, 2, nibbles, shift);                                                  \
+            function(d, from, 2, bits, shift);                                                     \
             from += 2;                                                                             \
         }                                                                                          \
         if (d->rows > from)                                                                        \
-            function(d, from, 1, nibbles, shift);                                                  \
+            function(d, from, 1, bits, shift);                                                     \
     } while (0)
 
 static void packed_dot_fast(const packed_dot *d)
 {
     int shift = __builtin_ctzll((uint64_t)d->block);
     if (d->bits == 4 && shift == 5)
-        EACH_ROWS(packed_rows, true, 5);
+        EACH_ROWS(packed_rows, 4, 5);
     else if (d->bits == 4)
-        EACH_ROWS(packed_rows, true, shift);
+        EACH_ROWS(packed_rows, 4, shift);
+    else if (d->bits == 5 && shift == 5)
+        EACH_ROWS(packed_rows, 5, 5);
+    else if (d->bits == 5)
+        EACH_ROWS(packed_rows, 5, shift);
     else if (shift == 5)
-        EACH_ROWS(packed_rows, false, 5);
+        EACH_ROWS(packed_rows, 8, 5);
     else
-        EACH_ROWS(packed_rows, false, shift);
+        EACH_ROWS(packed_rows, 8, shift);
 }
 
 static void packed_dot_f32(const packed_dot *d)
 {
     int shift = __builtin_ctzll((uint64_t)d->block);
     if (d->bits == 4)
-        EACH_ROWS(packed_rows_f32, true, shift);
+        EACH_ROWS(packed_rows_f32, 4, shift);
+    else if (d->bits == 5)
+        EACH_ROWS(packed_rows_f32, 5, shift);
     else
-        EACH_ROWS(packed_rows_f32, false, shift);
+        EACH_ROWS(packed_rows_f32, 8, shift);
 }
 #undef EACH_ROWS
 
