@@ -82,7 +82,7 @@ static void score(const attention *a, int64_t begin, int64_t n)
 {
     const simd_table *t = simd();
     const float *k = a->k + begin * a->k_row;
-    if (a->rows < 4) {
+    if (a->rows <= 4) {
         t->dots(a->rows, n, a->d, a->q, a->q_row, k, a->k_row, a->scores, ATTENTION_KEYS);
         return;
     }

@@ -95,7 +95,7 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
 
 /* ── Packed weights: eight rows, see nbits_packed.c ── */
 
-enum { PACKED = 8 };
+enum { PACKED = 8, AHEAD = 4096 }; /* a page: where the processor's own prefetch ends */
 
 static inline __attribute__((always_inline)) vf packed_scale(const void *from, int64_t b,
                                                              bool narrow)
@@ -176,6 +176,8 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
                 part[r] = _mm256_setzero_si256();
             for (int i = 0; i < run; i++, w += 32, fifth += PACKED, x += 8) {
                 __m256i v[2];
+                if (rows == 1 && i % 2 == 0)
+                    __builtin_prefetch(w + AHEAD);
                 codes(w, fifth, bits, v);
                 for (int r = 0; r < rows; r++) {
                     const int8_t *at = x + r * d->x_row;
@@ -190,6 +192,8 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
         if (bits == 5)
             w = fifth;
         for (int u = 0; bits == 8 && u < units; u++, w += 32, x += 4) {
+            if (rows == 1 && u % 2 == 0)
+                __builtin_prefetch(w + AHEAD);
             __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)w);
             v = _mm256_xor_si256(v, middle);
             __m256i size = _mm256_abs_epi8(v);

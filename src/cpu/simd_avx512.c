@@ -84,7 +84,7 @@ static inline __mmask16 first_lanes(int64_t n)
 
 /* ── Packed weights: sixteen rows, see nbits_packed.c ── */
 
-enum { PACKED = 16 };
+enum { PACKED = 16, AHEAD = 4096 }; /* a page: where the processor's own prefetch ends */
 
 static inline __attribute__((always_inline)) __m512 packed_scale(const void *from, int64_t b,
                                                                  bool narrow)
@@ -146,6 +146,8 @@ static inline __attribute__((always_inline)) void packed_rows(const packed_dot *
         const uint8_t *fifth = w + (PACKED / 2 << shift);
         for (int i = 0; i < 1 << shift; i += per_unit, w += 64, fifth += PACKED, x += per_unit) {
             __m512i v[2];
+            if (rows == 1)
+                __builtin_prefetch(w + AHEAD);
             codes(w, fifth, bits, v);
             for (int r = 0; r < rows; r++) {
                 product[r] = _mm512_dpbusd_epi32(product[r], v[0], four(x + r * d->x_row));
