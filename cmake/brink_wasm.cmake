@@ -74,3 +74,16 @@ add_custom_command(OUTPUT ${result}
     COMMAND ${optimise}
     DEPENDS brink_wasm VERBATIM)
 add_custom_target(brink_wasm_result ALL DEPENDS ${result})
+
+# The inner loops against the scalar ones, as a command that node's WASI runs (tests/wasm/ops.mjs).
+if(NOT BRINK_WASM_THREADS)
+    add_executable(brink_wasm_ops ${CMAKE_CURRENT_SOURCE_DIR}/tests/ops/ops_test.c
+        ${BRINK_ALL_OBJECTS})
+    set_target_properties(brink_wasm_ops PROPERTIES OUTPUT_NAME ops_test LINKER_LANGUAGE C)
+    target_include_directories(brink_wasm_ops PRIVATE src include)
+    target_link_libraries(brink_wasm_ops PRIVATE brink_flags)
+    target_compile_options(brink_wasm_ops PRIVATE --target=wasm32-wasi -mcpu=${features}
+        -fno-sanitize=undefined)
+    target_link_options(brink_wasm_ops PRIVATE --target=wasm32-wasi -mcpu=${libc}
+        -Wl,-z,stack-size=1048576)
+endif()

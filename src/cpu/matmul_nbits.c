@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-enum { FEW_ROWS = 3, GROUP = 8 }; /* weight rows worked on together */
+enum { FEW_ROWS = 3, MANY_ROWS = 8, GROUP = 8 }; /* weight rows worked on together */
 
 float nbits_scale(const nbits *p, int64_t i)
 {
@@ -287,11 +287,12 @@ brink_status nbits_run(const kernel_args *a, const nbits *call)
     nbits p = *call;
     if (p.m == 0)
         return BRINK_OK;
-    if (simd()->packed_lanes != 0 && p.g_idx == NULL && p.bits != 2)
+    bool exact = nbits_exact(a, &p), stays = simd()->packed_stays;
+    bool packs = stays || (simd()->packed_lanes != 0 && !exact && p.m >= MANY_ROWS);
+    if (packs && p.g_idx == NULL && p.bits != 2)
         return nbits_packed_run(a, &p, 1);
     thread_pool *pool = a->context->pool;
     uint64_t threads = thread_pool_size(pool);
-    bool exact = nbits_exact(a, &p);
     p.each = whole_lines((uint64_t)(GROUP * p.blocks) * 2 * sizeof(float));
     p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
     if (exact && (p.m > FEW_ROWS || p.g_idx != NULL || p.bits == 2)) {

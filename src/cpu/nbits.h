@@ -21,7 +21,7 @@ typedef struct nbits {
     int64_t q_row;
     float *x_wide;          /* [m, q_row]: x in the order for the f32 inner loops */
     float *x_scale, *x_sum; /* [m, blocks] */
-    char *memory;           /* each thread's scales and zeros */
+    char *memory;           /* each thread's, for scales and zeros, or for a packed group */
     uint64_t each;
     const nbits_weights *packed; /* NULL: w, scales and zeros are read as they are */
 } nbits;

@@ -32,10 +32,24 @@ struct nbits_weights {
     int64_t kept;              /* bits of a code here                        */
     int64_t lanes, groups;
     bool narrow, minima;
-    uint64_t group_bytes;
-    const uint8_t *w;            /* [groups, group_bytes]          */
-    const void *scale, *minimum; /* [groups, blocks, lanes] */
+    uint64_t group_bytes, scale_bytes; /* of a group                                          */
+    const uint8_t *w; /* [groups, group_bytes]; NULL: each group is packed where it is needed */
+    const char *scale, *minimum; /* [groups, blocks, lanes]                                   */
 };
+
+/* Where a group's parts begin. */
+typedef struct packed_group {
+    uint8_t *w;
+    char *scale, *minimum;
+} packed_group;
+
+static packed_group group_at(const nbits_weights *w, int64_t g)
+{
+    uint64_t scales = (uint64_t)g * w->scale_bytes;
+    return (packed_group){.w = (uint8_t *)(uintptr_t)w->w + (uint64_t)g * w->group_bytes,
+                          .scale = (char *)(uintptr_t)w->scale + scales,
+                          .minimum = w->minima ? (char *)(uintptr_t)w->minimum + scales : NULL};
+}
 
 static const char layout; /* its address names this layout among packed weights */
 
@@ -54,15 +68,13 @@ static int offset_of(const nbits_weights *to)
 
 typedef struct packer {
     const nbits *p;
-    nbits_weights *to;
-    uint8_t *w;
-    char *scale, *minimum;
+    const nbits_weights *to;
     int64_t first; /* group of the slice */
 } packer;
 
-static void put(const nbits_weights *to, char *array, int64_t at, float value)
+static void put(bool narrow, char *array, int64_t at, float value)
 {
-    if (to->narrow) {
+    if (narrow) {
         uint16_t half = float_to_half(value);
         memcpy(array + at * 2, &half, 2);
     } else {
@@ -107,34 +119,35 @@ static void narrow_row(const uint8_t *row, const nbits_weights *w, int64_t lane,
         }
 }
 
+static void pack_group(const nbits *p, const nbits_weights *w, int64_t g, packed_group to)
+{
+    int64_t lanes = w->lanes, row_bytes = p->blocks * p->block * p->bits / 8;
+    int offset = offset_of(w);
+    if (w->kept == 5 || (g + 1) * lanes > p->n)
+        memset(to.w, 0, w->group_bytes);
+    for (int64_t lane = 0; lane < lanes; lane++) {
+        int64_t n = g * lanes + lane;
+        const uint8_t *row = n < p->n ? p->w + n * row_bytes : NULL;
+        if (row != NULL && w->kept == 5)
+            narrow_row(row, w, lane, to.w);
+        else if (row != NULL)
+            spread_row(row, row_bytes, p->bits == 4, lanes, to.w + lane * 4);
+        for (int64_t b = 0; b < p->blocks; b++) {
+            float scale = row != NULL ? nbits_scale(p, n * p->blocks + b) : 0;
+            put(w->narrow, to.scale, b * lanes + lane, scale);
+            if (w->minima)
+                put(w->narrow, to.minimum, b * lanes + lane,
+                    row != NULL ? scale * (nbits_zero(p, n, b) - (float)offset) : 0);
+        }
+    }
+}
+
 static void pack_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     (void)thread;
     const packer *j = arg;
-    const nbits *p = j->p;
-    int64_t lanes = j->to->lanes, row_bytes = p->blocks * p->block * p->bits / 8;
-    int offset = offset_of(j->to);
-    for (int64_t g = j->first + begin; g < j->first + end; g++) {
-        uint8_t *group = j->w + (uint64_t)g * j->to->group_bytes;
-        if (j->to->kept == 5 || (g + 1) * lanes > p->n)
-            memset(group, 0, j->to->group_bytes);
-        for (int64_t lane = 0; lane < lanes; lane++) {
-            int64_t n = g * lanes + lane;
-            const uint8_t *row = n < p->n ? p->w + n * row_bytes : NULL;
-            if (row != NULL && j->to->kept == 5)
-                narrow_row(row, j->to, lane, group);
-            else if (row != NULL)
-                spread_row(row, row_bytes, p->bits == 4, lanes, group + lane * 4);
-            for (int64_t b = 0; b < p->blocks; b++) {
-                int64_t at = (g * p->blocks + b) * lanes + lane;
-                float scale = row != NULL ? nbits_scale(p, n * p->blocks + b) : 0;
-                put(j->to, j->scale, at, scale);
-                if (j->to->minima)
-                    put(j->to, j->minimum, at,
-                        row != NULL ? scale * (nbits_zero(p, n, b) - (float)offset) : 0);
-            }
-        }
-    }
+    for (int64_t g = j->first + begin; g < j->first + end; g++)
+        pack_group(j->p, j->to, g, group_at(j->to, g));
 }
 
 /* Whether 8-bit weights fit into 5 bits. */
@@ -167,13 +180,17 @@ static void survey(const nbits *p, int offset, bool *minima, bool *narrow)
         }
 }
 
-/* The size of a packed form, and where its parts begin if there is a `base`. */
-static uint64_t set_parts(const nbits *p, nbits_weights *to, char *base)
+static void set_sizes(const nbits *p, nbits_weights *to)
 {
-    uint64_t each = to->narrow ? 2 : 4;
     to->groups = (p->n + to->lanes - 1) / to->lanes;
     to->group_bytes = (uint64_t)(p->blocks * p->block * to->kept / 8 * to->lanes);
-    uint64_t scales = whole_lines((uint64_t)(to->groups * p->blocks * to->lanes) * each);
+    to->scale_bytes = (uint64_t)(p->blocks * to->lanes) * (to->narrow ? 2 : 4);
+}
+
+/* The size of a packed form, and where its parts begin if there is a `base`. */
+static uint64_t set_parts(nbits_weights *to, char *base)
+{
+    uint64_t scales = whole_lines((uint64_t)to->groups * to->scale_bytes);
     uint64_t at = whole_lines(sizeof *to);
     uint64_t weights = at + scales * (to->minima ? 2 : 1);
     if (base != NULL) {
@@ -185,23 +202,19 @@ static uint64_t set_parts(const nbits *p, nbits_weights *to, char *base)
 }
 
 /* Slice by slice, so that of the source no more than one is in memory. */
-static void fill(thread_pool *pool, const nbits *p, nbits_weights *to, const packing *store)
+static void fill(thread_pool *pool, const nbits *p, const nbits_weights *to, const packing *store)
 {
     int64_t slice = 1 + (int64_t)((1 << 20) / to->group_bytes);
     uint64_t row_bytes = (uint64_t)(p->blocks * p->block * p->bits / 8);
-    packer j = {.p = p,
-                .to = to,
-                .w = (uint8_t *)(uintptr_t)to->w,
-                .scale = (char *)(uintptr_t)to->scale,
-                .minimum = (char *)(uintptr_t)to->minimum};
+    packer j = {.p = p, .to = to};
     for (; j.first < to->groups; j.first += slice) {
         int64_t count = to->groups - j.first < slice ? to->groups - j.first : slice;
         int64_t n = j.first * to->lanes,
                 end = n + count * to->lanes < p->n ? n + count * to->lanes : p->n;
         thread_for(pool, count, 1 + 4096 / (p->k + 1), pack_range, &j);
-        if (store != NULL) /* and the page that the slice before ended in */
-            packing_done_with(store, p->w + (n == 0 ? 0 : (uint64_t)n * row_bytes - 4096),
-                              (uint64_t)(end - n) * row_bytes + (n == 0 ? 0 : 4096));
+        /* and the page that the slice before ended in */
+        packing_done_with(store, p->w + (n == 0 ? 0 : (uint64_t)n * row_bytes - 4096),
+                          (uint64_t)(end - n) * row_bytes + (n == 0 ? 0 : 4096));
     }
 }
 
@@ -219,7 +232,7 @@ brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const v
 {
     nbits p;
     nbits_weights head = {.lanes = simd()->packed_lanes};
-    if (head.lanes == 0 || kernel_in(a, 4) != NULL || nbits_read(a, n, &p) != BRINK_OK ||
+    if (!simd()->packed_stays || kernel_in(a, 4) != NULL || nbits_read(a, n, &p) != BRINK_OK ||
         p.bits == 2 || a->in[1]->data == NULL || p.scales->data == NULL ||
         (p.zeros != NULL && p.zeros->data == NULL))
         return BRINK_OK; /* what is wrong with it is said when it runs */
@@ -237,11 +250,12 @@ brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const v
     head.bits = p.bits;
     head.kept = p.bits == 8 && fits_five_bits(&p) ? 5 : p.bits;
     survey(&p, offset_of(&head), &head.minima, &head.narrow);
-    nbits_weights *to = packing_add(store, &key, set_parts(&p, &head, NULL));
+    set_sizes(&p, &head);
+    nbits_weights *to = packing_add(store, &key, set_parts(&head, NULL));
     if (to == NULL)
         return BRINK_OUT_OF_MEMORY;
     *to = head;
-    set_parts(&p, to, (char *)to);
+    set_parts(to, (char *)to);
     fill(a->context->pool, &p, to, store);
     packing_done_with(store, p.scales->data, bytes_of(p.scales));
     if (p.zeros != NULL)
@@ -265,19 +279,27 @@ static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t threa
 
 static void group_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
-    (void)thread;
     const nbits *p = arg;
     const nbits_weights *w = p->packed;
-    int64_t each = w->narrow ? 2 : 4;
+    char *own = p->memory + thread * p->each;
     for (int64_t g = begin; g < end; g++) {
-        int64_t at = g * p->blocks * w->lanes * each, n = g * w->lanes;
+        int64_t n = g * w->lanes;
+        packed_group at;
+        if (w->w == NULL) {
+            at.w = (uint8_t *)own + 2 * w->scale_bytes;
+            at.scale = own;
+            at.minimum = w->minima ? own + w->scale_bytes : NULL;
+            pack_group(p, w, g, at);
+        } else {
+            at = group_at(w, g);
+        }
         packed_dot d = {.blocks = p->blocks,
                         .block = p->block,
                         .bits = (int32_t)w->kept,
                         .narrow = w->narrow,
-                        .w = w->w + (uint64_t)g * w->group_bytes,
-                        .scale = (const char *)w->scale + at,
-                        .minimum = w->minima ? (const char *)w->minimum + at : NULL,
+                        .w = at.w,
+                        .scale = at.scale,
+                        .minimum = at.minimum,
                         .rows = p->m,
                         .x = p->q,
                         .x_row = p->q_row,
@@ -329,20 +351,19 @@ brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count
     nbits_weights own = {.lanes = simd()->packed_lanes, .bits = p->bits, .kept = p->bits};
     p->q_row = p->blocks * p->block;
     uint64_t sums = whole_lines((uint64_t)(p->m * p->blocks) * sizeof(float));
-    uint64_t values = (uint64_t)(p->m * p->q_row), packed = 0;
-    if (p->packed == NULL) { /* weights that are computed: packed for this run */
-        survey(p, 0, &own.minima, &own.narrow);
-        packed = set_parts(p, &own, NULL);
+    uint64_t values = (uint64_t)(p->m * p->q_row), threads = thread_pool_size(pool);
+    if (p->packed == NULL) {
+        own.minima = p->zeros != NULL;
+        set_sizes(p, &own);
+        p->packed = &own;
+        p->each = whole_lines(own.group_bytes + 2 * own.scale_bytes);
     }
-    char *at = kernel_scratch(a, packed + (exact ? values * sizeof(float) : 2 * sums + values));
+    uint64_t each = p->each * threads;
+    char *at = kernel_scratch(a, each + (exact ? values * sizeof(float) : 2 * sums + values));
     if (at == NULL)
         return BRINK_OUT_OF_MEMORY;
-    if (p->packed == NULL) {
-        set_parts(p, &own, at);
-        fill(pool, p, &own, NULL);
-        p->packed = &own;
-        at += whole_lines(packed);
-    }
+    p->memory = at;
+    at += each;
     if (exact) {
         p->x_wide = (float *)(void *)at;
         widen_rows(p);

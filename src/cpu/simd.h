@@ -125,8 +125,9 @@ typedef struct simd_table {
                         int64_t blocks, int64_t block);
 
     /* The same from packed weights, `packed_lanes` rows of them at once; 0: this table reads them as
-       the file has them. */
+       the file has them. Packed weights stay with the model, or a run with many rows packs them. */
     int32_t packed_lanes;
+    bool packed_stays;
     void (*packed_dot)(const packed_dot *d);
     void (*packed_dot_f32)(const packed_dot *d);
 

@@ -109,7 +109,7 @@ static inline __attribute__((always_inline)) void codes(const uint8_t *w, const 
 static inline __attribute__((always_inline)) void block_products(int rows, int bits, int n,
                                                                  const uint8_t *w, const int8_t *x,
                                                                  int64_t x_row,
-                                                                 int32x4_t (*product)[HALVES])
+                                                                 vi (*product)[HALVES])
 {
     const uint8_t *fifth = w + n * (PACKED / 2);
     for (int i = 0; i < n; i += 16, x += 16, w += bits == 8 ? 128 : 64, fifth += 2 * PACKED) {
@@ -125,11 +125,11 @@ static inline __attribute__((always_inline)) void block_products(int rows, int b
             for (int u = 0; bits == 8 && u < 4; u++)
                 unit[u] = veorq_u8(vld1q_u8(w + u * 32 + h * 16), vdupq_n_u8(0x80));
             for (int r = 0; r < rows; r++) {
-                int32x4_t p = product[r][h];
+                int32x4_t p = (int32x4_t)product[r][h];
                 p = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[0]), v[r], 0);
                 p = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[1]), v[r], 1);
                 p = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[2]), v[r], 2);
-                product[r][h] = vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[3]), v[r], 3);
+                product[r][h] = (vi)vdotq_laneq_s32(p, vreinterpretq_s8_u8(unit[3]), v[r], 3);
             }
         }
     }
@@ -159,7 +159,7 @@ static inline void add_unit(int16x8_t *low, int16x8_t *high, int8x16_t w, int8x1
 static inline __attribute__((always_inline)) void block_products(int rows, int bits, int n,
                                                                  const uint8_t *w, const int8_t *x,
                                                                  int64_t x_row,
-                                                                 int32x4_t (*product)[HALVES])
+                                                                 vi (*product)[HALVES])
 {
     const int most = bits == 4 ? 32 : bits == 5 ? 16 : 8, run = n < most ? n : most;
     const uint8_t *fifth = w + n * (PACKED / 2);
@@ -191,7 +191,7 @@ static inline __attribute__((always_inline)) void block_products(int rows, int b
             for (int h = 0; h < HALVES; h++)
                 if (bits != 8) {
                     int16x8_t p = vpaddq_s16(low[r][h], high[r][h]);
-                    product[r][h] = vpadalq_s16(product[r][h], p);
+                    product[r][h] = (vi)vpadalq_s16((int32x4_t)product[r][h], p);
                 } else {
                     pairs[r][h][0] = vpadalq_s16(pairs[r][h][0], low[r][h]);
                     pairs[r][h][1] = vpadalq_s16(pairs[r][h][1], high[r][h]);
@@ -199,71 +199,11 @@ static inline __attribute__((always_inline)) void block_products(int rows, int b
     }
     for (int r = 0; bits == 8 && r < rows; r++)
         for (int h = 0; h < HALVES; h++)
-            product[r][h] = vpaddq_s32(pairs[r][h][0], pairs[r][h][1]);
+            product[r][h] = (vi)vpaddq_s32(pairs[r][h][0], pairs[r][h][1]);
 }
 #endif
 
-static inline __attribute__((always_inline)) vf packed_scale(const void *from, int64_t b, int h,
-                                                             bool narrow)
-{
-    int64_t at = b * PACKED + h * LANES;
-    if (narrow)
-        return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16((const uint16_t *)from + at)));
-    return v_load((const float *)from + at);
-}
-
-/* scale * zero of a block. */
-static inline __attribute__((always_inline)) vf packed_minimum(const packed_dot *d, int64_t b,
-                                                               int h, vf scale, float middle)
-{
-    return d->minimum == NULL ? scale * middle : packed_scale(d->minimum, b, h, d->narrow);
-}
-
-static inline void store_columns(const packed_dot *d, int64_t row, const vf v[HALVES])
-{
-    float *to = d->y + row * d->y_row;
-    for (int64_t h = 0; h < HALVES && h * LANES < d->columns; h++)
-        if (d->columns - h * LANES >= LANES)
-            v_store(to + h * LANES, v[h]);
-        else
-            v_store_part(to + h * LANES, v[h], d->columns - h * LANES);
-}
-
-/* `rows` rows of x from row `from` on; both are constant where this is inlined, and so is `shift`
-   for blocks of 32. */
-static inline __attribute__((always_inline)) void packed_rows(const packed_dot *d, int64_t from,
-                                                              int rows, int bits, int shift)
-{
-    const int n = 1 << shift;
-    const int8_t *x = d->x + from * d->x_row;
-    const float *x_scale = d->x_scale + from * d->blocks, *x_sum = d->x_sum + from * d->blocks;
-    const uint8_t *w = d->w;
-    vf sum[PACKED_ROWS][HALVES];
-    for (int r = 0; r < rows; r++)
-        for (int h = 0; h < HALVES; h++)
-            sum[r][h] = (vf){0};
-    for (int64_t b = 0; b < d->blocks; b++, x += n, w += n * bits) {
-        int32x4_t product[PACKED_ROWS][HALVES];
-        for (int r = 0; r < rows; r++)
-            for (int h = 0; h < HALVES; h++)
-                product[r][h] = vdupq_n_s32(0);
-        block_products(rows, bits, n, w, x, d->x_row, product);
-        for (int h = 0; h < HALVES; h++) {
-            vf scale = packed_scale(d->scale, b, h, d->narrow);
-            vf minimum = packed_minimum(d, b, h, scale, (float)(1 << (bits - 1)));
-            if (bits == 8)
-                minimum -= scale * 128;
-            for (int r = 0; r < rows; r++) {
-                int64_t at = r * d->blocks + b;
-                vf p = (vf)vcvtq_f32_s32(product[r][h]) * scale;
-                sum[r][h] = v_fma(p, v_set(x_scale[at]), sum[r][h]);
-                sum[r][h] = v_fma(-minimum, v_set(x_sum[at]), sum[r][h]);
-            }
-        }
-    }
-    for (int r = 0; r < rows; r++)
-        store_columns(d, from + r, sum[r]);
-}
+#include "cpu/simd_packed_four.h"
 
 /* Weights widened to f32 once for `rows` rows of x. */
 static inline __attribute__((always_inline)) void packed_rows_f32(const packed_dot *d, int64_t from,

@@ -2,7 +2,8 @@
 
    A file that includes this has defined them, PACKED (lanes) and PACKED_ROWS (a power of two: rows of
    x at a time). What is left of the rows goes by halves. Blocks of 32 have their own copies: nearly
-   all models use them. */
+   all models use them. With PACKED_FOR_RUN weights do not stay packed, and f32 activations take
+   another way. */
 #define EACH_ROWS(function, bits, shift)                                                           \
     do {                                                                                           \
         int64_t from = 0;                                                                          \
@@ -20,6 +21,7 @@
             function(d, from, 1, bits, shift);                                                     \
     } while (0)
 
+#ifndef PACKED_FOR_RUN
 static void packed_dot_fast(const packed_dot *d)
 {
     int shift = __builtin_ctzll((uint64_t)d->block);
@@ -47,7 +49,20 @@ static void packed_dot_f32(const packed_dot *d)
     else
         EACH_ROWS(packed_rows_f32, 8, shift);
 }
-#undef EACH_ROWS
 
 #define PACKED_ENTRIES                                                                             \
-    .packed_lanes = PACKED, .packed_dot = packed_dot_fast, .packed_dot_f32 = packed_dot_f32
+    .packed_lanes = PACKED, .packed_stays = true, .packed_dot = packed_dot_fast,                   \
+    .packed_dot_f32 = packed_dot_f32
+#else
+static void packed_dot_fast(const packed_dot *d)
+{
+    int shift = __builtin_ctzll((uint64_t)d->block);
+    if (d->bits == 4)
+        EACH_ROWS(packed_rows, 4, shift);
+    else
+        EACH_ROWS(packed_rows, 8, shift);
+}
+
+#define PACKED_ENTRIES .packed_lanes = PACKED, .packed_dot = packed_dot_fast
+#endif
+#undef EACH_ROWS

@@ -127,7 +127,7 @@ static inline __attribute__((always_inline)) void q4_row(const quant_dot *d, con
                 v = wasm_v128_load64_zero(w + i / 2);
             else
                 v = wasm_v128_load(w + i / 2);
-            v128_t low = wasm_v128_and(v, mask), high = wasm_u8x16_shr(v, 4);
+            v128_t low = wasm_v128_and(v, mask), high = wasm_v128_and(wasm_u16x8_shr(v, 4), mask);
             for (int r = 0; r < rows; r++) {
                 const int8_t *x = d->x + r * d->x_row + i;
                 const float *x_scale = d->x_scale + r * d->blocks + b;
@@ -341,6 +341,99 @@ static float dot_q8_f32(const uint8_t *w, const float *scale, const float *zero,
     return v_sum(total);
 }
 
+/* ── Packed weights: eight rows, four a vector, see nbits_packed.c ── */
+
+#define PACKED_ROWS 4
+enum { PACKED = 8, HALVES = PACKED / LANES };
+
+/* Sums of a lane's four: its two halves are lanes 2 i and 2 i + 1 of p (rows 0 and 1) or q. */
+static inline v128_t join(v128_t p, v128_t q)
+{
+    return wasm_i32x4_add(wasm_i32x4_shuffle(p, q, 0, 2, 4, 6),
+                          wasm_i32x4_shuffle(p, q, 1, 3, 5, 7));
+}
+
+/* product[r][h] = w · x[r] over a block of n elements, 4-bit codes as they are and 8-bit codes less
+   128. Sums of 4-bit products stay in 16 bits for 32 elements: eight times 2 * 15 * 127. 8-bit codes
+   and x are widened to 16 bits. V8 has the registers for four rows as long as the loop over k stays
+   one. */
+static inline __attribute__((always_inline)) void block_products(int rows, int bits, int n,
+                                                                 const uint8_t *w, const int8_t *x,
+                                                                 int64_t x_row,
+                                                                 vi (*product)[HALVES])
+{
+    const v128_t mask = wasm_i8x16_splat(15);
+    const int run = 32;
+#pragma unroll
+    for (int h = 0; h < HALVES; h++) {
+        const uint8_t *from = w;
+#pragma nounroll
+        for (int i = 0; bits == 4 && i < n; i += run) {
+            v128_t low[PACKED_ROWS], high[PACKED_ROWS];
+#pragma unroll
+            for (int r = 0; r < rows; r++)
+                low[r] = high[r] = wasm_i32x4_splat(0);
+#pragma nounroll
+            for (int k = i; k < i + run && k < n; k += 8, from += 32) {
+                v128_t v = wasm_v128_load(from + h * 16);
+                v128_t low_codes = wasm_v128_and(v, mask);
+                v128_t high_codes = wasm_v128_and(wasm_u16x8_shr(v, 4), mask);
+#pragma unroll
+                for (int r = 0; r < rows; r++) {
+                    const int8_t *at = x + r * x_row + k;
+                    v128_t first = wasm_v128_load32_splat(at),
+                           last = wasm_v128_load32_splat(at + 4);
+#if defined(__wasm_relaxed_simd__)
+                    low[r] = wasm_i16x8_add(low[r],
+                                            wasm_i16x8_relaxed_dot_i8x16_i7x16(first, low_codes));
+                    low[r] = wasm_i16x8_add(low[r],
+                                            wasm_i16x8_relaxed_dot_i8x16_i7x16(last, high_codes));
+#else
+                    low[r] = wasm_i16x8_add(low[r], wasm_i16x8_extmul_low_i8x16(low_codes, first));
+                    low[r] = wasm_i16x8_add(low[r], wasm_i16x8_extmul_low_i8x16(high_codes, last));
+                    high[r] =
+                        wasm_i16x8_add(high[r], wasm_i16x8_extmul_high_i8x16(low_codes, first));
+                    high[r] =
+                        wasm_i16x8_add(high[r], wasm_i16x8_extmul_high_i8x16(high_codes, last));
+#endif
+                }
+            }
+#pragma unroll
+            for (int r = 0; r < rows; r++) {
+                v128_t p = wasm_i32x4_extadd_pairwise_i16x8(low[r]);
+#if !defined(__wasm_relaxed_simd__)
+                p = join(p, wasm_i32x4_extadd_pairwise_i16x8(high[r]));
+#endif
+                product[r][h] += (vi)p;
+            }
+        }
+        v128_t low[PACKED_ROWS], high[PACKED_ROWS];
+#pragma unroll
+        for (int r = 0; r < rows; r++)
+            low[r] = high[r] = wasm_i32x4_splat(0);
+#pragma nounroll
+        for (int k = 0; bits == 8 && k < n; k += 4, from += 32) {
+            v128_t v = wasm_v128_xor(wasm_v128_load(from + h * 16), wasm_i8x16_splat((char)0x80));
+            v128_t first = wasm_i16x8_extend_low_i8x16(v), last = wasm_i16x8_extend_high_i8x16(v);
+#pragma unroll
+            for (int r = 0; r < rows; r++) {
+                v128_t four =
+                    wasm_i16x8_extend_low_i8x16(wasm_v128_load32_splat(x + r * x_row + k));
+                low[r] = wasm_i32x4_add(low[r], wasm_i32x4_dot_i16x8(first, four));
+                high[r] = wasm_i32x4_add(high[r], wasm_i32x4_dot_i16x8(last, four));
+            }
+        }
+#pragma unroll
+        for (int r = 0; bits == 8 && r < rows; r++)
+            product[r][h] += (vi)join(low[r], high[r]);
+    }
+}
+
+#define PACKED_FOR_RUN
+#include "cpu/simd_packed_four.h"
+
+#include "cpu/simd_packed.h"
+
 const simd_table simd_wasm = {
     .name = "wasm simd128",
     VECTOR_ENTRIES,
@@ -353,4 +446,5 @@ const simd_table simd_wasm = {
     .dot_q8 = dot_q8,
     .dot_q4_f32 = dot_q4_f32,
     .dot_q8_f32 = dot_q8_f32,
+    PACKED_ENTRIES,
 };

@@ -42,7 +42,7 @@ static void fill(float *to, int64_t n, float scale)
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -384,7 +384,7 @@ static void compare_packed(int64_t block, int64_t blocks, int64_t rows, int32_t 
                         .columns = columns,
                         .y = got,
                         .y_row = columns};
-        for (int real = 0; real < 2; real++) {
+        for (int real = 0; real < (table->packed_dot_f32 != NULL ? 2 : 1); real++) {
             (real ? table->packed_dot_f32 : table->packed_dot)(&d);
             for (int64_t r = 0; r < rows; r++)
                 for (int64_t c = 0; c < columns; c++)
@@ -405,7 +405,8 @@ static void compare_all_packed(void)
             for (int64_t rows = 1; rows <= 11; rows++)
                 for (int kind = 0; kind < 4; kind++) {
                     compare_packed(block, blocks, rows, 4, kind);
-                    compare_packed(block, blocks, rows, 5, kind);
+                    if (table->packed_stays)
+                        compare_packed(block, blocks, rows, 5, kind);
                     compare_packed(block, blocks, rows, 8, kind);
                 }
 }
@@ -415,14 +416,14 @@ static void time_packed(int64_t rows, int32_t bits, bool real)
 {
     enum { K = 1536, BLOCKS = K / 32, ROWS = 8, LANES = 16 };
     static uint8_t w[K * LANES];
-    static uint16_t scale[BLOCKS * LANES];
+    static float scale[BLOCKS * LANES]; /* or halves */
     static int8_t q[ROWS * K];
     static float wide[ROWS * K], sums[ROWS * BLOCKS], out[ROWS * LANES];
     int64_t lanes = table->packed_lanes;
     packed_dot d = {.blocks = BLOCKS,
                     .block = 32,
                     .bits = bits,
-                    .narrow = true,
+                    .narrow = table->packed_stays,
                     .w = w,
                     .scale = scale,
                     .minimum = scale,
@@ -632,22 +633,24 @@ int main(int argc, char **argv)
         if (table->packed_lanes != 0) {
             compare_all_packed();
             for (int64_t rows = 1; timing && rows <= 8; rows += 7)
-                for (int real = 0; real < 2; real++) {
+                for (int real = 0; real < (table->packed_dot_f32 != NULL ? 2 : 1); real++) {
                     time_packed(rows, 4, real);
+                    if (table->packed_stays)
+                        time_packed(rows, 5, real);
                     time_packed(rows, 8, real);
                 }
         }
-        for (int64_t block = 16; table->packed_lanes == 0 && block <= 512; block *= 2)
+        for (int64_t block = 16; table->dot_q4 != NULL && block <= 512; block *= 2)
             for (int64_t blocks = 1; blocks * block <= 4096; blocks += blocks < 20 ? 1 : 29)
                 for (int64_t rows = 1; rows <= 4; rows++) {
                     compare_quantised(block, blocks, rows, true);
                     compare_quantised(block, blocks, rows, false);
                 }
-        for (int64_t rows = 1; timing && table->packed_lanes == 0 && rows <= 4; rows += 3) {
+        for (int64_t rows = 1; timing && table->dot_q4 != NULL && rows <= 4; rows += 3) {
             time_quantised(rows, true, false);
             time_quantised(rows, false, false);
         }
-        if (timing && table->packed_lanes == 0) {
+        if (timing && table->dot_q4 != NULL) {
             time_quantised(1, true, true);
             time_quantised(1, false, true);
         }
