@@ -17,18 +17,9 @@
 
 #include <string.h>
 
-enum { FEW_ROWS = 3, MANY_ROWS = 8, GROUP = 8 }; /* weight rows worked on together */
+enum { FEW_ROWS = 3, MANY_ROWS = 16, GROUP = 8 }; /* weight rows worked on together */
 
-float nbits_scale(const nbits *p, int64_t i)
-{
-    const tensor *t = p->scales;
-    if (t->type == BRINK_F32)
-        return ((const float *)t->data)[i];
-    uint16_t half = ((const uint16_t *)t->data)[i];
-    return t->type == BRINK_F16 ? half_to_float(half) : bfloat_to_float(half);
-}
-
-float nbits_zero(const nbits *p, int64_t row, int64_t b)
+float nbits_zero_of(const nbits *p, int64_t row, int64_t b)
 {
     const tensor *t = p->zeros;
     if (t == NULL)

@@ -3,6 +3,7 @@
 #ifndef CPU_NBITS_H
 #define CPU_NBITS_H
 
+#include "core/half.h"
 #include "graph/kernel.h"
 
 typedef struct nbits_weights nbits_weights;
@@ -29,8 +30,24 @@ typedef struct nbits {
 /* What a node says of its `n` rows of weights, checked against the tensors. */
 brink_status nbits_read(const kernel_args *a, int64_t n, nbits *p);
 
-float nbits_scale(const nbits *p, int64_t i);
-float nbits_zero(const nbits *p, int64_t row, int64_t b);
+static inline float nbits_scale(const nbits *p, int64_t i)
+{
+    const tensor *t = p->scales;
+    if (t->type == BRINK_F32)
+        return ((const float *)t->data)[i];
+    uint16_t half = ((const uint16_t *)t->data)[i];
+    return t->type == BRINK_F16 ? half_to_float(half) : bfloat_to_float(half);
+}
+
+/* A zero point that is not f32. */
+float nbits_zero_of(const nbits *p, int64_t row, int64_t b);
+
+static inline float nbits_zero(const nbits *p, int64_t row, int64_t b)
+{
+    if (p->zeros != NULL && p->zeros->type == BRINK_F32)
+        return ((const float *)p->zeros->data)[row * p->blocks + b];
+    return nbits_zero_of(p, row, b);
+}
 
 /* Block b of a row of x in 8 bits to `to`, with its scale and sum; the elements it has. */
 int64_t nbits_quantize(const nbits *p, int64_t row, int64_t b, int8_t *to);

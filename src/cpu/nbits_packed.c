@@ -82,22 +82,38 @@ static void put(bool narrow, char *array, int64_t at, float value)
     }
 }
 
-/* A row of 4- or 8-bit weights to every lanes-th word, as they are but for the nibbles' order. */
-static void spread_row(const uint8_t *row, int64_t bytes, bool nibbles, int64_t lanes, uint8_t *to)
+typedef uint8_t bytes __attribute__((vector_size(16)));
+typedef uint32_t words __attribute__((vector_size(16)));
+
+/* Elements 0 to 7 of each four bytes, two a byte, to low (0 to 3) and high nibbles (4 to 7). */
+static words order_nibbles(bytes in)
 {
-    for (int64_t i = 0; i < bytes; i += 4, to += lanes * 4) {
-        uint32_t in, out;
-        memcpy(&in, row + i, 4);
-        out = in;
-        if (nibbles) { /* elements 0 to 7 of four bytes to low and high nibbles */
-            uint32_t even = in & 0x0F0F0F0Fu, odd = in >> 4 & 0x0F0F0F0Fu;
-            uint32_t first =
-                (even & 0xFF) | (odd & 0xFF) << 8 | (even & 0xFF00) << 8 | (odd & 0xFF00) << 16;
-            uint32_t last = (even >> 16 & 0xFF) | (odd >> 16 & 0xFF) << 8 | (even >> 24) << 16 |
-                            (odd >> 24) << 24;
-            out = first | last << 4;
-        }
+    bytes even = in & 15, odd = in >> 4;
+    words a = (words)__builtin_shufflevector(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6,
+                                             22, 7, 23);
+    words b = (words)__builtin_shufflevector(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                             29, 14, 30, 15, 31);
+    words first = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+    return first | __builtin_shufflevector(a, b, 1, 3, 5, 7) << 4;
+}
+
+/* A row of 4- or 8-bit weights to every lanes-th word, as they are but for the nibbles' order. */
+static void spread_row(const uint8_t *row, int64_t size, bool nibbles, int64_t lanes, uint8_t *to)
+{
+    int64_t i = 0;
+    for (; i + 16 <= size; i += 16, to += lanes * 16) {
+        bytes in;
+        memcpy(&in, row + i, 16);
+        words out = nibbles ? order_nibbles(in) : (words)in;
+        for (int w = 0; w < 4; w++)
+            memcpy(to + w * lanes * 4, (const char *)&out + w * 4, 4);
+    }
+    if (i < size) { /* rows are of whole eights */
+        bytes in = {0};
+        memcpy(&in, row + i, 8);
+        words out = nibbles ? order_nibbles(in) : (words)in;
         memcpy(to, &out, 4);
+        memcpy(to + lanes * 4, (const char *)&out + 4, 4);
     }
 }
 

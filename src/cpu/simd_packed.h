@@ -54,13 +54,26 @@ static void packed_dot_f32(const packed_dot *d)
     .packed_lanes = PACKED, .packed_stays = true, .packed_dot = packed_dot_fast,                   \
     .packed_dot_f32 = packed_dot_f32
 #else
+/* Functions of their own: a browser compiles each as it grows hot, a small one sooner. */
+#define PACKED_FUNCTION(name, rows, bits)                                                          \
+    static __attribute__((noinline)) void name(const packed_dot *d, int64_t from, int shift)       \
+    {                                                                                              \
+        packed_rows(d, from, rows, bits, shift);                                                   \
+    }
+PACKED_FUNCTION(packed_4_bits, PACKED_ROWS, 4)
+PACKED_FUNCTION(packed_8_bits, PACKED_ROWS, 8)
+PACKED_FUNCTION(packed_4_bits_row, 1, 4)
+PACKED_FUNCTION(packed_8_bits_row, 1, 8)
+#undef PACKED_FUNCTION
+
 static void packed_dot_fast(const packed_dot *d)
 {
     int shift = __builtin_ctzll((uint64_t)d->block);
-    if (d->bits == 4)
-        EACH_ROWS(packed_rows, 4, shift);
-    else
-        EACH_ROWS(packed_rows, 8, shift);
+    int64_t from = 0;
+    for (; from + PACKED_ROWS <= d->rows; from += PACKED_ROWS)
+        (d->bits == 4 ? packed_4_bits : packed_8_bits)(d, from, shift);
+    for (; from < d->rows; from++)
+        (d->bits == 4 ? packed_4_bits_row : packed_8_bits_row)(d, from, shift);
 }
 
 #define PACKED_ENTRIES .packed_lanes = PACKED, .packed_dot = packed_dot_fast

@@ -87,7 +87,7 @@ static float quantize_row(int8_t *to, const float *x, int64_t n)
     return most / 127;
 }
 
-enum { CHUNK = 16, ROWS = 4 };
+enum { CHUNK = 16 };
 
 /* Σ of 16 low nibbles times even and 16 high times odd elements, four bytes a lane. */
 static inline v128_t q4_product(v128_t low, v128_t high, v128_t even, v128_t odd)
@@ -110,77 +110,57 @@ static inline v128_t q4_product(v128_t low, v128_t high, v128_t even, v128_t odd
 }
 
 /* One row of w; a lane is four bytes, so with blocks of 16 lanes 2 and 3 are the next block's. */
-static inline __attribute__((always_inline)) void q4_row(const quant_dot *d, const uint8_t *w,
-                                                         const float *scale, const float *zero,
-                                                         float *y, int rows, int shift)
+static float q4_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero)
 {
     const v128_t mask = wasm_i8x16_splat(15);
-    vf sum[ROWS];
-    float rest[ROWS] = {0};
-    for (int r = 0; r < rows; r++)
-        sum[r] = (vf){0};
-    for (int64_t b = 0; b < d->blocks; b += shift == 4 ? 2 : 1) {
-        bool pair = shift == 4 && b + 1 < d->blocks;
-        for (int64_t i = b << shift; i < (b + 1) << shift; i += 2 * CHUNK) {
-            v128_t v;
-            if (shift == 4 && !pair)
-                v = wasm_v128_load64_zero(w + i / 2);
-            else
-                v = wasm_v128_load(w + i / 2);
-            v128_t low = wasm_v128_and(v, mask), high = wasm_v128_and(wasm_u16x8_shr(v, 4), mask);
-            for (int r = 0; r < rows; r++) {
-                const int8_t *x = d->x + r * d->x_row + i;
-                const float *x_scale = d->x_scale + r * d->blocks + b;
-                vf product = (vf)wasm_f32x4_convert_i32x4(
-                    q4_product(low, high, wasm_v128_load(x), wasm_v128_load(x + CHUNK)));
-                vf s = v_set(scale[b] * x_scale[0]);
-                if (pair)
-                    s[2] = s[3] = scale[b + 1] * x_scale[1];
-                sum[r] = v_fma(product, s, sum[r]);
-            }
+    const int8_t *x = d->x;
+    vf sum = {0};
+    float rest = 0;
+    for (int64_t b = 0; b < d->blocks; b += d->block == 16 ? 2 : 1) {
+        bool pair = d->block == 16 && b + 1 < d->blocks;
+        vf s = v_set(scale[b] * d->x_scale[b]);
+        rest += scale[b] * zero[b] * d->x_sum[b];
+        if (pair) {
+            s[2] = s[3] = scale[b + 1] * d->x_scale[b + 1];
+            rest += scale[b + 1] * zero[b + 1] * d->x_sum[b + 1];
         }
-        for (int r = 0; r < rows; r++) {
-            int64_t at = r * d->blocks + b;
-            rest[r] += scale[b] * zero[b] * d->x_sum[at];
-            if (pair)
-                rest[r] += scale[b + 1] * zero[b + 1] * d->x_sum[at + 1];
+        for (int64_t i = 0; i < d->block; i += 2 * CHUNK, w += CHUNK, x += 2 * CHUNK) {
+            v128_t v;
+            if (d->block == 16 && !pair)
+                v = wasm_v128_load64_zero(w);
+            else
+                v = wasm_v128_load(w);
+            v128_t product =
+                q4_product(wasm_v128_and(v, mask), wasm_v128_and(wasm_u16x8_shr(v, 4), mask),
+                           wasm_v128_load(x), wasm_v128_load(x + CHUNK));
+            sum = v_fma((vf)wasm_f32x4_convert_i32x4(product), s, sum);
         }
     }
-    for (int r = 0; r < rows; r++)
-        y[r * d->y_row] = v_sum(sum[r]) - rest[r];
+    return v_sum(sum) - rest;
 }
 
-static inline __attribute__((always_inline)) void q8_row(const quant_dot *d, const uint8_t *w,
-                                                         const float *scale, const float *zero,
-                                                         float *y, int rows, int shift)
+/* Sixteen 8-bit codes times x. */
+static inline v128_t q8_product(v128_t w, v128_t x)
 {
-    vf sum[ROWS];
-    float rest[ROWS] = {0};
-    for (int r = 0; r < rows; r++)
-        sum[r] = (vf){0};
+    v128_t low =
+        wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(w), wasm_i16x8_extend_low_i8x16(x));
+    return wasm_i32x4_add(low, wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(w),
+                                                    wasm_i16x8_extend_high_i8x16(x)));
+}
+
+static float q8_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *zero)
+{
+    const int8_t *x = d->x;
+    vf sum = {0};
+    float rest = 0;
     for (int64_t b = 0; b < d->blocks; b++) {
-        v128_t product[ROWS];
-        for (int r = 0; r < rows; r++)
-            product[r] = wasm_i32x4_splat(0);
-        for (int64_t i = b << shift; i < (b + 1) << shift; i += 16) {
-            v128_t v = wasm_v128_load(w + i);
-            v128_t low = wasm_u16x8_extend_low_u8x16(v), high = wasm_u16x8_extend_high_u8x16(v);
-            for (int r = 0; r < rows; r++) {
-                v128_t x = wasm_v128_load(d->x + r * d->x_row + i);
-                v128_t p = wasm_i32x4_dot_i16x8(low, wasm_i16x8_extend_low_i8x16(x));
-                v128_t q = wasm_i32x4_dot_i16x8(high, wasm_i16x8_extend_high_i8x16(x));
-                product[r] = wasm_i32x4_add(product[r], wasm_i32x4_add(p, q));
-            }
-        }
-        for (int r = 0; r < rows; r++) {
-            int64_t at = r * d->blocks + b;
-            sum[r] = v_fma((vf)wasm_f32x4_convert_i32x4(product[r]),
-                           v_set(scale[b] * d->x_scale[at]), sum[r]);
-            rest[r] += scale[b] * zero[b] * d->x_sum[at];
-        }
+        v128_t product = wasm_i32x4_splat(0);
+        for (int64_t i = 0; i < d->block; i += 16, w += 16, x += 16)
+            product = wasm_i32x4_add(product, q8_product(wasm_v128_load(w), wasm_v128_load(x)));
+        sum = v_fma((vf)wasm_f32x4_convert_i32x4(product), v_set(scale[b] * d->x_scale[b]), sum);
+        rest += scale[b] * zero[b] * d->x_sum[b];
     }
-    for (int r = 0; r < rows; r++)
-        y[r * d->y_row] = v_sum(sum[r]) - rest[r];
+    return v_sum(sum) - rest;
 }
 
 /* Four blocks' scales at a time, beyond the last block zeros. */
@@ -210,16 +190,8 @@ one_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *z
                                      wasm_v128_and(wasm_u16x8_shr(v, 4), mask), a, c);
                 w += 16;
             } else {
-                v128_t u = wasm_v128_load(w), v = wasm_v128_load(w + 16);
-                product = wasm_i32x4_add(
-                    wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(u),
-                                                        wasm_i16x8_extend_low_i8x16(a)),
-                                   wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(u),
-                                                        wasm_i16x8_extend_high_i8x16(a))),
-                    wasm_i32x4_add(wasm_i32x4_dot_i16x8(wasm_u16x8_extend_low_u8x16(v),
-                                                        wasm_i16x8_extend_low_i8x16(c)),
-                                   wasm_i32x4_dot_i16x8(wasm_u16x8_extend_high_u8x16(v),
-                                                        wasm_i16x8_extend_high_i8x16(c))));
+                product = wasm_i32x4_add(q8_product(wasm_v128_load(w), a),
+                                         q8_product(wasm_v128_load(w + 16), c));
                 w += 32;
             }
             vf one = __builtin_shufflevector(s, s, 0, 0, 0, 0);
@@ -230,54 +202,19 @@ one_row(const quant_dot *d, const uint8_t *w, const float *scale, const float *z
     return v_sum(sum[0] + sum[1] - rest);
 }
 
-static void one_rows(const quant_dot *d, bool nibbles)
-{
-    int64_t bytes = d->blocks * (nibbles ? 16 : 32);
-    for (int64_t n = 0; n < d->n; n++) {
-        int64_t at = n * d->blocks;
-        d->y[n] = nibbles ? one_row(d, d->w + n * bytes, d->scale + at, d->zero + at, true)
-                          : one_row(d, d->w + n * bytes, d->scale + at, d->zero + at, false);
-    }
-}
-
-#define ALL_ROWS(function, rows, bits, shift)                                                      \
-    for (int64_t n = 0; n < d->n; n++)                                                             \
-        function(d, d->w + ((n * d->blocks * bits) << shift) / 8, d->scale + n * d->blocks,        \
-                 d->zero + n * d->blocks, d->y + n, rows, shift);
-#define CASES(function, bits, shift)                                                               \
-    switch (d->rows) {                                                                             \
-    case 1:                                                                                        \
-        ALL_ROWS(function, 1, bits, shift) break;                                                  \
-    case 2:                                                                                        \
-        ALL_ROWS(function, 2, bits, shift) break;                                                  \
-    case 3:                                                                                        \
-        ALL_ROWS(function, 3, bits, shift) break;                                                  \
-    case 4:                                                                                        \
-        ALL_ROWS(function, 4, bits, shift) break;                                                  \
-    default:                                                                                       \
-        break;                                                                                     \
-    }
-
+/* Blocks of 32, which nearly all models have, and any. */
 static void dot_q4(const quant_dot *d)
 {
-    int shift = __builtin_ctzll((uint64_t)d->block);
-    if (shift == 5 && d->rows == 1)
-        one_rows(d, true);
-    else if (shift == 5)
-        CASES(q4_row, 4, 5)
-    else
-        CASES(q4_row, 4, shift)
+    for (int64_t n = 0, at = 0; n < d->n; n++, at += d->blocks)
+        d->y[n] = d->block == 32 ? one_row(d, d->w + at * 16, d->scale + at, d->zero + at, true)
+                                 : q4_row(d, d->w + at * d->block / 2, d->scale + at, d->zero + at);
 }
 
 static void dot_q8(const quant_dot *d)
 {
-    int shift = __builtin_ctzll((uint64_t)d->block);
-    if (shift == 5 && d->rows == 1)
-        one_rows(d, false);
-    else if (shift == 5)
-        CASES(q8_row, 8, 5)
-    else
-        CASES(q8_row, 8, shift)
+    for (int64_t n = 0, at = 0; n < d->n; n++, at += d->blocks)
+        d->y[n] = d->block == 32 ? one_row(d, d->w + at * 32, d->scale + at, d->zero + at, false)
+                                 : q8_row(d, d->w + at * d->block, d->scale + at, d->zero + at);
 }
 
 /* 16 codes against 16 floats. */
@@ -439,7 +376,7 @@ const simd_table simd_wasm = {
     VECTOR_ENTRIES,
     IMAGE_ENTRIES,
     .quantize = quantize_row,
-    .quant_rows = ROWS,
+    .quant_rows = 1,
     .q4_chunk = CHUNK,
     .q8_chunk = CHUNK,
     .dot_q4 = dot_q4,

@@ -642,11 +642,12 @@ int main(int argc, char **argv)
         }
         for (int64_t block = 16; table->dot_q4 != NULL && block <= 512; block *= 2)
             for (int64_t blocks = 1; blocks * block <= 4096; blocks += blocks < 20 ? 1 : 29)
-                for (int64_t rows = 1; rows <= 4; rows++) {
+                for (int64_t rows = 1; rows <= table->quant_rows; rows++) {
                     compare_quantised(block, blocks, rows, true);
                     compare_quantised(block, blocks, rows, false);
                 }
-        for (int64_t rows = 1; timing && table->dot_q4 != NULL && rows <= 4; rows += 3) {
+        for (int64_t rows = 1; timing && table->dot_q4 != NULL && rows <= table->quant_rows;
+             rows += 3) {
             time_quantised(rows, true, false);
             time_quantised(rows, false, false);
         }
