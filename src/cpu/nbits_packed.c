@@ -53,9 +53,13 @@ static packed_group group_at(const nbits_weights *w, int64_t g)
 
 static const char layout; /* its address names this layout among packed weights */
 
-/* Whether f is an f16 but for the rounding that made it an f32. */
+/* Whether f is an f16 but for the rounding that made it an f32: up to two of its last places off. */
 static bool is_narrow(float f)
 {
+    uint32_t u = float_bits(f), magnitude = u & 0x7FFFFFFFu;
+    if (magnitude >= 0x38800000u &&
+        magnitude < 0x477FE000u) /* neither subnormal nor infinite there */
+        return ((u + 2) & 0x1FFFu) <= 4;
     float h = half_to_float(float_to_half(f));
     return fabsf(h - f) <= fabsf(f) * 0x1p-22f;
 }
@@ -117,21 +121,29 @@ static void spread_row(const uint8_t *row, int64_t size, bool nibbles, int64_t l
     }
 }
 
-/* A row of 8-bit weights in 5 bits; what is there is zero. */
+/* The lowest bits of four bytes side by side. */
+static uint32_t lowest_bits(uint32_t four)
+{
+    return (four & 0x01010101u) * 0x01020408u >> 24 & 15;
+}
+
+/* A row of 8-bit weights in 5 bits; what is there is zero. Bytes after the k-th may be anything: what
+   they borrow from goes to bytes after them. */
 static void narrow_row(const uint8_t *row, const nbits_weights *w, int64_t lane, uint8_t *to)
 {
     int64_t lanes = w->lanes, units = w->block / 8, bit = lane * 4 % 8;
-    int offset = offset_of(w);
+    uint64_t offset = (uint64_t)offset_of(w) * 0x0101010101010101u;
     for (int64_t k = 0; k < w->k; k += w->block, to += w->block * 5 / 8 * lanes)
         for (int64_t u = 0; u < units && k + u * 8 < w->k; u++, row += 8) {
-            uint8_t *four = to + (u * lanes + lane) * 4;
+            uint64_t codes;
+            memcpy(&codes, row, 8);
+            codes -= offset;
+            uint64_t low = codes & 0x0F0F0F0F0F0F0F0Fu;
+            uint32_t four = (uint32_t)low | (uint32_t)(low >> 32) << 4;
+            memcpy(to + (u * lanes + lane) * 4, &four, 4);
             uint8_t *fifth = to + (units * 4 + u) * lanes + lane / 2;
-            for (int j = 0; j < 4; j++) {
-                int first = row[j] - offset, last = row[4 + j] - offset;
-                four[j] = (uint8_t)((first & 15) | (last & 15) << 4);
-                fifth[0] |= (uint8_t)((first >> 4 & 1) << (bit + j));
-                fifth[lanes / 2] |= (uint8_t)((last >> 4 & 1) << (bit + j));
-            }
+            fifth[0] |= (uint8_t)(lowest_bits((uint32_t)(codes >> 4)) << bit);
+            fifth[lanes / 2] |= (uint8_t)(lowest_bits((uint32_t)(codes >> 36)) << bit);
         }
 }
 
