@@ -28,14 +28,6 @@ static uint32_t bucket_of(const packing_key *key)
     return (uint32_t)(h >> 40) % BUCKETS;
 }
 
-static entry **find(packing *p, const packing_key *key)
-{
-    entry **at = &p->buckets[bucket_of(key)];
-    while (*at != NULL && memcmp(&(*at)->key, key, sizeof *key) != 0)
-        at = &(*at)->next;
-    return at;
-}
-
 brink_status packing_create(brink_context *context, packing **out)
 {
     *out = core_calloc(context, 1, sizeof **out);
@@ -45,28 +37,24 @@ brink_status packing_create(brink_context *context, packing **out)
     return BRINK_OK;
 }
 
-static void remove_entry(packing *p, entry **at)
-{
-    entry *e = *at;
-    *at = e->next;
-    p->bytes -= e->bytes;
-    core_free(p->context, e->data);
-    core_free(p->context, e);
-}
-
 void packing_free(packing *p)
 {
     if (p == NULL)
         return;
     for (uint32_t i = 0; i < BUCKETS; i++)
-        while (p->buckets[i] != NULL)
-            remove_entry(p, &p->buckets[i]);
+        for (entry *e = p->buckets[i], *next; e != NULL; e = next) {
+            next = e->next;
+            core_free(p->context, e->data);
+            core_free(p->context, e);
+        }
     core_free(p->context, p);
 }
 
 const void *packing_find(const packing *p, const packing_key *key)
 {
-    entry *e = *find((packing *)(uintptr_t)p, key);
+    const entry *e = p->buckets[bucket_of(key)];
+    while (e != NULL && memcmp(&e->key, key, sizeof *key) != 0)
+        e = e->next;
     return e == NULL ? NULL : e->data;
 }
 
@@ -87,13 +75,6 @@ void *packing_add(packing *p, const packing_key *key, uint64_t bytes)
     p->buckets[bucket] = e;
     p->bytes += bytes;
     return e->data;
-}
-
-void packing_drop(packing *p, const packing_key *key)
-{
-    entry **at = find(p, key);
-    if (*at != NULL)
-        remove_entry(p, at);
 }
 
 uint64_t packing_bytes(const packing *p)
