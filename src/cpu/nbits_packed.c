@@ -309,11 +309,11 @@ static void group_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     const nbits *p = arg;
     const nbits_weights *w = p->packed;
-    char *own = p->memory + thread * p->each;
     for (int64_t g = begin; g < end; g++) {
         int64_t n = g * w->lanes;
         packed_group at;
         if (w->w == NULL) {
+            char *own = p->memory + thread * p->each;
             at.w = (uint8_t *)own + 2 * w->scale_bytes;
             at.scale = own;
             at.minimum = w->minima ? own + w->scale_bytes : NULL;

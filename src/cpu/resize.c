@@ -177,7 +177,8 @@ static void fill_axis(const resize *z, resize_axis *axis)
             *index = clamp_index(nearest(z, axis, x), axis->in);
             continue;
         }
-        float first = floorf(x) - (float)(axis->taps / 2 - 1);
+        int64_t before = axis->taps / 2 - 1;
+        float first = floorf(x) - (float)before;
         for (int64_t t = 0; t < axis->taps; t++) {
             float at = first + (float)t;
             bool inside = at >= 0 && at <= (float)(axis->in - 1);
