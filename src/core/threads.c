@@ -32,8 +32,13 @@
 
 enum {
     MAX_THREADS = 256,
+#if defined(__wasm__) /* without a pause: about a nanosecond each */
+    SPIN_IDLE = 60000,
+    SPIN_DONE = 400000
+#else
     SPIN_IDLE = 1500, /* pauses of 10 to 40 ns before a worker sleeps */
     SPIN_DONE = 20000 /* and before the caller does                   */
+#endif
 };
 
 struct thread_pool {

@@ -7,37 +7,13 @@
 
 enum { PANEL_COLUMNS = LANES * PANEL_VECTORS };
 
-static inline __attribute__((always_inline)) void panel_block(int rows, int vectors, int64_t k,
-                                                              const float *x, int64_t x_row,
-                                                              const float *panel, float *y,
-                                                              int64_t y_row, bool add)
-{
-    vf sum[TILE_ROWS][PANEL_VECTORS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++)
-            sum[r][v] = add ? v_load(y + r * y_row + v * LANES) : (vf){0};
-    for (int64_t i = 0; i < k; i++, panel += PANEL_COLUMNS) {
-        vf w[PANEL_VECTORS];
-        for (int v = 0; v < vectors; v++)
-            w[v] = v_load(panel + v * LANES);
-        for (int r = 0; r < rows; r++) {
-            vf p = v_set(x[r * x_row + i]);
-            for (int v = 0; v < vectors; v++)
-                sum[r][v] = v_fma(p, w[v], sum[r][v]);
-        }
-    }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++)
-            v_store(y + r * y_row + v * LANES, sum[r][v]);
-}
-
 /* Full tiles, narrower ones, and rows by eight (or what a tile has), four, two and one. */
 static void panel_tile(int64_t rows, int64_t columns, int64_t k, const float *x, int64_t x_row,
                        const float *panel, float *y, int64_t y_row, bool add)
 {
 #define CASE(r, v)                                                                                 \
     if (rows == (r) && columns > ((v) - 1) * LANES) {                                              \
-        panel_block(r, v, k, x, x_row, panel, y, y_row, add);                                      \
+        tile_block(r, v, k, x, x_row, panel, PANEL_COLUMNS, y, y_row, add);                                      \
         return;                                                                                    \
     }
 #define CASES(r) /* the widest first */                                                            \

@@ -340,7 +340,14 @@ static void dots(int64_t rows, int64_t keys, int64_t d, const float *q, int64_t 
     }
 }
 
-enum { TILE_COLUMNS = LANES * TILE_VECTORS };
+#ifndef TILE_STEPS
+#define TILE_STEPS 1
+#define TILE_KEEP(value) ((void)0)
+#endif
+enum {
+    TILE_COLUMNS = LANES * TILE_VECTORS,
+    TILE_MOST_VECTORS = TILE_VECTORS > PANEL_VECTORS ? TILE_VECTORS : PANEL_VECTORS
+};
 
 /* A square of vectors is turned by log2(LANES) perfect shuffles (Stone, 1971). */
 static void turn(float *to, const float *k, int64_t k_row, int64_t keys, int64_t d)
@@ -439,28 +446,53 @@ static void widen(float *to, const uint8_t *q, bool is_signed, const float *zero
     }
 }
 
-/* A tile of `rows` by TILE_COLUMNS in registers; `rows` is constant wherever this is inlined. */
-static inline __attribute__((always_inline)) void tile_block(int rows, int64_t k, const float *x,
-                                                             int64_t x_row, const float *panel,
-                                                             int64_t panel_row, float *y,
-                                                             int64_t y_row, bool add)
+/* `steps` of k. Where addresses are not free (WebAssembly), what one iteration reads lies at constant
+   offsets from pointers that the compiler is made to keep, and sums in the order of k. */
+static inline __attribute__((always_inline)) void tile_steps(int steps, int rows, int vectors,
+                                                             const float **x, const float *panel,
+                                                             int64_t panel_row,
+                                                             vf sum[][TILE_MOST_VECTORS])
 {
-    vf sum[TILE_ROWS][TILE_VECTORS];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < TILE_VECTORS; v++)
-            sum[r][v] = add ? v_load(y + r * y_row + v * LANES) : (vf){0};
-    for (int64_t i = 0; i < k; i++, panel += panel_row) {
-        vf w[TILE_VECTORS];
-        for (int v = 0; v < TILE_VECTORS; v++)
-            w[v] = v_load(panel + v * LANES);
+    TILE_KEEP(panel);
+#pragma GCC unroll 2
+    for (int i = 0; i < steps; i++) {
+        vf w[TILE_MOST_VECTORS];
+        for (int v = 0; v < vectors; v++)
+            w[v] = v_load(panel + i * panel_row + v * LANES);
         for (int r = 0; r < rows; r++) {
-            vf p = v_set(x[r * x_row + i]);
-            for (int v = 0; v < TILE_VECTORS; v++)
+            vf p = v_set(x[r][i]);
+            for (int v = 0; v < vectors; v++)
                 sum[r][v] = v_fma(p, w[v], sum[r][v]);
         }
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vectors; v++)
+                TILE_KEEP(sum[r][v]);
     }
+    for (int r = 0; r < rows; r++) {
+        x[r] += steps;
+        TILE_KEEP(x[r]);
+    }
+}
+
+/* A tile of `rows` by `vectors` in registers; both are constant wherever this is inlined. */
+static inline __attribute__((always_inline)) void tile_block(int rows, int vectors, int64_t k,
+                                                             const float *x, int64_t x_row,
+                                                             const float *panel, int64_t panel_row,
+                                                             float *y, int64_t y_row, bool add)
+{
+    vf sum[TILE_ROWS][TILE_MOST_VECTORS];
+    const float *row[TILE_ROWS];
+    for (int r = 0; r < rows; r++) {
+        row[r] = x + r * x_row;
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = add ? v_load(y + r * y_row + v * LANES) : (vf){0};
+    }
+    for (; k >= TILE_STEPS; k -= TILE_STEPS, panel += TILE_STEPS * panel_row)
+        tile_steps(TILE_STEPS, rows, vectors, row, panel, panel_row, sum);
+    for (; k > 0; k--, panel += panel_row)
+        tile_steps(1, rows, vectors, row, panel, panel_row, sum);
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < TILE_VECTORS; v++)
+        for (int v = 0; v < vectors; v++)
             v_store(y + r * y_row + v * LANES, sum[r][v]);
 }
 
@@ -469,7 +501,7 @@ static void tile_full(int64_t rows, int64_t k, const float *x, int64_t x_row, co
 {
 #define CASE(r)                                                                                    \
     case r:                                                                                        \
-        tile_block(r, k, x, x_row, panel, panel_row, y, y_row, add);                               \
+        tile_block(r, TILE_VECTORS, k, x, x_row, panel, panel_row, y, y_row, add);                               \
         break;
     switch (rows) {
         CASE(1)

@@ -10,6 +10,8 @@
 #define LANES 4
 #define TILE_ROWS 4
 #define TILE_VECTORS 2
+#define TILE_STEPS 2 /* what V8 turns into the fewest instructions without spilling */
+#define TILE_KEEP(value) __asm__("" : "+r"(value))
 #define PANEL_VECTORS 2
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
