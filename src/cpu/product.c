@@ -23,6 +23,7 @@ enum {
     FEW_RUNS = 3,
     FEW_ROWS = 16,
     ROW_BLOCK = 48,
+    MOST_ROWS = 256,
     WIDE = 1024,
     EDGE_ROWS = 16
 };
@@ -285,7 +286,8 @@ static product_form form_of(const product *p)
     return p->m <= FEW_ROWS ? BY_ROWS : BY_PANELS;
 }
 
-/* Cuts columns so that each thread gets several units, and rows where columns do not suffice. */
+/* Cuts columns so that each thread gets several units; rows where columns do not suffice, and so that
+   all panels meet some rows of x while these lie in the second cache. */
 static void divide(product_job *job, int64_t batches, int64_t threads)
 {
     const product *p = job->p;
@@ -294,13 +296,11 @@ static void divide(product_job *job, int64_t batches, int64_t threads)
     job->columns = fair < most ? fair : most;
     job->columns = (job->columns + job->width - 1) / job->width * job->width;
     job->units = (p->n + job->columns - 1) / job->columns;
-    job->block_rows = p->m;
-    job->blocks = 1;
-    if (batches * job->units < 4 * threads && p->m >= 2 * ROW_BLOCK && threads > 1) {
+    job->blocks = (p->m + MOST_ROWS - 1) / MOST_ROWS;
+    if (batches * job->units < 4 * threads && p->m >= 2 * ROW_BLOCK && threads > 1)
         job->blocks = p->m / ROW_BLOCK;
-        job->block_rows = (p->m + job->blocks - 1) / job->blocks;
-        job->blocks = (p->m + job->block_rows - 1) / job->block_rows;
-    }
+    job->block_rows = (p->m + job->blocks - 1) / job->blocks;
+    job->blocks = (p->m + job->block_rows - 1) / job->block_rows;
 }
 
 void product_compute(const kernel_args *a, const product *p, void *memory)
