@@ -14,6 +14,7 @@ typedef struct side {
     engine engine;
     const char *name;
     bool exact, opened;
+    const char *backend;
     brink_task *task;
     data_set set; /* stays: an output may be a view of an input */
 } side;
@@ -32,10 +33,12 @@ static int run_side(side *s, const check_options *o, const char *graph, const ch
 {
     char error[ERROR_TEXT];
     brink_model_desc desc = {.graph_only = true, .exact = s->exact, .all_values = true};
-    int status = cli_engine_open(&s->engine, &o->common);
+    common_options common = o->common;
+    common.backend = s->backend;
+    int status = cli_engine_open(&s->engine, &common);
+    s->opened = true;
     if (status != EXIT_DONE)
         return status;
-    s->opened = true;
     status = cli_engine_load(&s->engine, graph, &desc);
     if (status != EXIT_DONE)
         return status;
@@ -115,15 +118,22 @@ int cli_check_bisect(const command *c, const check_options *o, const char *graph
                      const path_list *sets)
 {
     const char *against = o->against ? o->against : o->common.exact ? "fast" : "exact";
-    side a = {.name = o->common.exact ? "exact" : "fast", .exact = o->common.exact};
-    side b = {.name = against, .exact = strcmp(against, "exact") == 0};
-    if (strcmp(against, "gpu") == 0)
-        return cli_fail(EXIT_DEVICE, "gpu: this build has no GPU backend");
-    if (strcmp(against, "exact") != 0 && strcmp(against, "fast") != 0)
-        return cli_usage_error(c,
-                               "--against takes exact or fast; the cpu is the only backend here");
-    if (a.exact == b.exact)
-        return cli_usage_error(c, "both sides would be the same: --exact chooses the first");
+    const char *backend = strcmp(o->common.backend, "gpu") == 0 ? "gpu" : "cpu";
+    side a = {.name = o->common.exact ? "exact" : "fast",
+              .exact = o->common.exact,
+              .backend = backend};
+    side b = {.name = against, .exact = o->common.exact, .backend = backend};
+    if (strcmp(against, "gpu") == 0 || strcmp(against, "cpu") == 0) {
+        a.name = backend;
+        b.backend = against;
+    } else if (strcmp(against, "exact") == 0 || strcmp(against, "fast") == 0) {
+        b.exact = strcmp(against, "exact") == 0;
+    } else {
+        return cli_usage_error(c, "--against takes cpu, gpu, exact or fast, not \"%s\"", against);
+    }
+    if (a.exact == b.exact && strcmp(a.backend, b.backend) == 0)
+        return cli_usage_error(c, "both sides would be the same: --exact and --backend choose the "
+                                  "first");
     uint32_t own;
     int status = own_outputs(o, graph, &own);
     if (status == EXIT_DONE)

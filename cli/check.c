@@ -183,7 +183,7 @@ int cli_check_main(const command *c, int argc, char **argv)
         {"--atol", OPTION_NUMBER, &o.atol, "X", "absolute tolerance (1e-5, or by kind)"},
         {"--bisect", OPTION_FLAG, &o.bisect, NULL,
          "name the first node at which two precisions part, on the first data set"},
-        {"--against", OPTION_TEXT, &o.against, "exact|fast|gpu",
+        {"--against", OPTION_TEXT, &o.against, "cpu|gpu|exact|fast",
          "what to compare with (the other precision)"},
         {0},
     };

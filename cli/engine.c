@@ -13,6 +13,19 @@ static void log_line(void *user, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
+static brink_status open_gpu(engine *e)
+{
+    const char *plain = getenv("BRINK_GPU_PLAIN"); /* for tests: default limits, no features */
+    brink_task *task;
+    brink_status status =
+        brink_gpu_begin(e->context, &(brink_gpu_desc){.plain = plain && *plain}, &task);
+    if (status == BRINK_OK)
+        status = brink_task_wait(task);
+    brink_task_destroy(task);
+    e->gpu = status == BRINK_OK;
+    return status;
+}
+
 int cli_engine_open(engine *e, const common_options *common)
 {
     *e = (engine){.quiet = common->quiet};
@@ -24,7 +37,10 @@ int cli_engine_open(engine *e, const common_options *common)
     brink_status status = brink_context_create(&desc, &e->context);
     if (status != BRINK_OK)
         return cli_fail(cli_exit_status(status), "brink: no room for a context");
-    return EXIT_DONE;
+    if (strcmp(common->backend, "gpu") != 0) /* auto: the CPU, until the GPU is faster at all of it */
+        return EXIT_DONE;
+    status = open_gpu(e);
+    return status == BRINK_OK ? EXIT_DONE : cli_fail(EXIT_DEVICE, "%s", brink_error(e->context));
 }
 
 static brink_status load(engine *e, brink_task *task)
@@ -49,7 +65,9 @@ brink_status cli_engine_try_load(engine *e, const char *path, const brink_model_
     cli_engine_unload(e);
     e->path = path;
     brink_task *task = NULL;
-    brink_status status = brink_model_open_begin(e->context, path, desc, &task);
+    brink_model_desc with = *desc;
+    with.gpu = e->gpu;
+    brink_status status = brink_model_open_begin(e->context, path, &with, &task);
     if (status == BRINK_OK)
         status = load(e, task);
     if (status == BRINK_OK)

@@ -9,7 +9,7 @@ typedef struct engine {
     brink_model *model; /* NULL until engine_load */
     const char *path;   /* of the model, lent */
     double load_ms;
-    bool quiet;
+    bool quiet, gpu; /* gpu: models run on the context's GPU */
 } engine;
 
 /* EXIT_DONE, or the failure told. */

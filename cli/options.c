@@ -213,9 +213,5 @@ bool cli_options_parse(const command *c, int argc, char **argv, const option *ta
         cli_usage_error(c, "--threads is at most 4096");
         return false;
     }
-    if (strcmp(common->backend, "gpu") == 0) {
-        *status = cli_fail(EXIT_DEVICE, "brink: no GPU backend in this build");
-        return false;
-    }
     return true;
 }

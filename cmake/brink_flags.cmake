@@ -16,9 +16,6 @@ target_compile_options(brink_flags INTERFACE
     $<IF:$<C_COMPILER_ID:GNU>,-Wshadow=local$<SEMICOLON>-Wno-maybe-uninitialized,-Wshadow>
     $<$<BOOL:${BRINK_WERROR}>:-Werror>)
 
-if(BRINK_GPU)
-    target_compile_definitions(brink_flags INTERFACE BRINK_GPU=1)
-endif()
 if(BRINK_SANITIZE)
     # third-party code is compiled with them too, but only ours stops at the first finding
     add_compile_options(-fsanitize=${BRINK_SANITIZE} -fno-omit-frame-pointer)

@@ -101,6 +101,28 @@ BRINK_API brink_status brink_task_advance(brink_task *task, uint64_t budget_us);
 BRINK_API void brink_task_cancel(brink_task *task);
 BRINK_API void brink_task_destroy(brink_task *task);
 
+/* ── The GPU ─────────────────────────────────────────────────────────────────────────────────── */
+
+typedef struct brink_gpu_desc {
+    bool hardware; /* a software adapter is refused                            */
+    bool plain;    /* default limits and no optional feature, whatever there is */
+} brink_gpu_desc;
+
+typedef struct brink_gpu_info {
+    const char *name; /* of the adapter, "" where it is hidden; lent by the context */
+    bool software;    /* the adapter is a CPU                                       */
+    bool f16, subgroups, timestamps; /* features in use */
+} brink_gpu_info;
+
+/* A task that opens a GPU for the context: its models run there where brink_model_desc says so. One a
+   context. BRINK_DEVICE_FAILED where there is none, BRINK_UNSUPPORTED in a build without a GPU
+   backend. `desc` may be NULL. */
+BRINK_API brink_status brink_gpu_begin(brink_context *context, const brink_gpu_desc *desc,
+                                       brink_task **out);
+
+/* False while none is open. */
+BRINK_API bool brink_context_gpu(const brink_context *context, brink_gpu_info *out);
+
 /* ── Tensors ─────────────────────────────────────────────────────────────────────────────────── */
 
 /* Element types, numbered as ONNX's TensorProto.DataType. */
@@ -159,6 +181,7 @@ typedef struct brink_model_desc {
     bool no_weights;   /* do not ask for external data: queries work, running fails */
     bool exact;        /* f32 activations, whatever a node's accuracy_level says    */
     bool all_values;   /* what any node of the main graph gives is an output too    */
+    bool gpu;          /* on the context's GPU; nodes without a kernel there on the CPU */
 } brink_model_desc;
 
 BRINK_API brink_status brink_model_load_begin(brink_context *context, const brink_model_desc *desc,

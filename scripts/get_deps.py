@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,12 @@ def fetch_pypi(dep, folder):
     run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes",
          "--no-binary", name, "--dest", folder, "-r", requirement])
     requirement.unlink()
+
+
+def fetch_wheel(dep, folder):
+    """A wheel for `platform`, whatever this machine is: the files that are C are for all."""
+    run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
+         "--platform", dep["platform"], "--dest", folder, dep["package"]])
 
 
 def debian_mirrors(suite):
@@ -86,11 +93,16 @@ def unpack(dep, archive):
     target, fresh = DEPS / dep["name"], DEPS / (dep["name"] + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    with tarfile.open(archive) as tar:
-        top = tar.getnames()[0].split("/")[0]
-        for name in dep["files"]:
-            source = tar.extractfile(f"{top}/{name}")
-            (fresh / Path(name).name).write_bytes(source.read())
+    if dep["from"] == "wheel":
+        with zipfile.ZipFile(archive) as wheel:
+            for name in dep["files"]:
+                (fresh / Path(name).name).write_bytes(wheel.read(name))
+    else:
+        with tarfile.open(archive) as tar:
+            top = tar.getnames()[0].split("/")[0]
+            for name in dep["files"]:
+                source = tar.extractfile(f"{top}/{name}")
+                (fresh / Path(name).name).write_bytes(source.read())
     (fresh / ".sha256").write_text(dep["sha256"] + "\n")
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
@@ -107,10 +119,11 @@ def get(dep):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
-            (fetch_pypi if dep["from"] == "pypi" else fetch_debian)(dep, folder)
+            {"pypi": fetch_pypi, "wheel": fetch_wheel, "debian": fetch_debian}[dep["from"]](
+                dep, folder)
             got = folder / dep["archive"]
             if not got.exists():
-                have = sorted(p.name for p in folder.glob("*.tar.*"))
+                have = sorted(p.name for p in folder.glob("*.*"))
                 raise RuntimeError(f"the package holds {have}, not {dep['archive']}")
             if sha256(got) != dep["sha256"]:
                 raise RuntimeError(f"sha256 is {sha256(got)}, expected {dep['sha256']}")
@@ -126,7 +139,7 @@ def main():
     for dep in json.loads((ROOT / "scripts" / "deps.json").read_text())["deps"]:
         try:
             get(dep)
-        except (RuntimeError, OSError, KeyError, tarfile.TarError) as error:
+        except (RuntimeError, OSError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
             print(f"{dep['name']}: {error}\nTo go on without the registry, put {dep['archive']} "
                   f"(sha256 {dep['sha256']}) into {ARCHIVES} and run make setup again.",
                   file=sys.stderr)

@@ -103,7 +103,8 @@ step_node() {
 step_deps() {
     local mark
     mark=$(stamp deps scripts/deps.json scripts/get_deps.py)
-    [ -e "$mark" ] && [ -d build/deps/yyjson ] && [ -d build/deps/utf8proc ] && return
+    [ -e "$mark" ] && [ -d build/deps/yyjson ] && [ -d build/deps/utf8proc ] && [ -d build/deps/wgpu ] &&
+        return
     say "third-party C sources"
     .venv/bin/python scripts/get_deps.py
     finished "$mark"

@@ -131,6 +131,8 @@ void brink_context_destroy(brink_context *context)
 {
     if (context == NULL)
         return;
+    if (context->gpu != NULL)
+        context->gpu_close(context->gpu);
     thread_pool_destroy(context, context->pool);
     free(context);
 }

@@ -14,6 +14,8 @@ typedef struct thread_pool thread_pool;
 struct brink_context {
     brink_context_desc desc;
     thread_pool *pool;
+    struct gpu_device *gpu;                    /* NULL: none is open */
+    void (*gpu_close)(struct gpu_device *gpu);
     brink_memory memory;
     uint64_t fail_allocation; /* test hook: the n-th allocation from now fails; 0: none */
     char error[512];

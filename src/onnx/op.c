@@ -13,12 +13,18 @@
 #define IS(...) SECOND(__VA_ARGS__, true, ~)
 #define HAS(kernel) IS(PROBE_##kernel)
 
+#ifdef BRINK_GPU
+#define HAS_GPU(kernel) HAS(kernel)
+#else
+#define HAS_GPU(kernel) false
+#endif
+
 const op_row op_table[OP_COUNT] = {
 #define OP(domain, name, since, rule, kernel, gpu, flags)                                          \
     {DOMAIN_##domain, #name,                                                                       \
      since,           OP_##domain##_##name##_##since,                                              \
      flags,           HAS(kernel) || ((flags) & (OP_VIEW | OP_CONTROL | OP_SEQUENCE)) != 0,        \
-     HAS(gpu)},
+     HAS_GPU(gpu) || ((flags) & (OP_VIEW | OP_CONTROL | OP_SEQUENCE)) != 0},
 #include "onnx/ops.def"
 #undef OP
 };

@@ -405,6 +405,7 @@ void brink_model_destroy(brink_model *m)
         next = s->next;
         segment_free(s);
     }
+    model_executor_close(m);
     workspace_free(m->context, &m->workspace);
     packing_free(m->packing);
     tokenizer_destroy(m->tokenizer);

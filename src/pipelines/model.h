@@ -49,7 +49,8 @@ struct brink_model {
     decoder decoder;
     brink_op_info *ops;
     uint32_t op_count;
-    segment *segments; /* of earlier runs, newest first */
+    executor *executor; /* of the GPU; NULL: none was asked for, or nothing ran yet */
+    segment *segments;  /* of earlier runs, newest first */
     workspace workspace;
     bool workspace_taken;
     const char *tokenizer_missing,
@@ -58,6 +59,10 @@ struct brink_model {
 
 /* Sizes and names of the key-value cache, from the graph and its configuration. */
 brink_status decoder_find(brink_model *m);
+
+/* m->executor of a model that is to run on the GPU; does nothing for others. */
+brink_status model_executor_open(brink_model *m);
+void model_executor_close(brink_model *m);
 
 /* Counts the operators of all graphs into m->ops. */
 brink_status model_count_ops(brink_model *m);

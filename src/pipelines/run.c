@@ -35,9 +35,11 @@ static brink_status take_output(run_task *t, uint32_t i)
 static brink_status run_start(run_task *t)
 {
     brink_model *m = t->model;
+    TRY(model_executor_open(m));
     t->machine = (machine){.context = m->context,
                            .model = &m->onnx,
                            .kernels = &cpu_kernels,
+                           .executor = m->executor,
                            .workspace = &t->own,
                            .kept = &m->segments,
                            .exact = m->desc.exact,

@@ -101,19 +101,26 @@ static void round_outputs(const plan_step *s)
     }
 }
 
+brink_status execution_step(const execution *e, uint32_t step)
+{
+    plan_step *s = &e->p->steps[step];
+    s->args.scratch = &e->w->scratch;
+    uint64_t start = e->times != NULL ? core_now() : 0;
+    TRY(call(e, s));
+    if (s->round != BRINK_UNDEFINED)
+        round_outputs(s);
+    if (e->times != NULL)
+        e->times[step] = core_now() - start;
+    return BRINK_OK;
+}
+
 brink_status execution_advance(execution *e, uint64_t deadline)
 {
-    plan *p = e->p;
+    const plan *p = e->p;
+    if (p->executor != NULL)
+        return p->executor->advance(e, deadline);
     while (e->next < p->step_count) {
-        plan_step *s = &p->steps[e->next];
-        s->args.scratch = &e->w->scratch;
-        uint64_t start = e->times != NULL ? core_now() : 0;
-        TRY(call(e, s));
-        if (s->round != BRINK_UNDEFINED)
-            round_outputs(s);
-        if (e->times != NULL)
-            e->times[e->next] = core_now() - start;
-        e->next++;
+        TRY(execution_step(e, e->next++));
         if (e->next < p->step_count && core_now() >= deadline)
             return BRINK_PENDING;
     }

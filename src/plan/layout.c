@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { ALIGN = 64 };
+enum { ALIGN = 64, EXECUTOR_ALIGN = 256 }; /* WebGPU's, of a binding */
 
 typedef struct item {
     uint64_t bytes;
@@ -36,10 +36,11 @@ brink_status plan_layout(plan *p)
         return BRINK_OUT_OF_MEMORY;
     }
     uint32_t count = 0, placed_count = 0;
+    const uint64_t align = p->executor != NULL ? EXECUTOR_ALIGN : ALIGN;
     for (uint32_t i = 0; i < p->tensor_count; i++) {
         plan_tensor *t = &p->tensors[i];
         if (t->place == PLAN_ARENA && t->root == i)
-            items[count++] = (item){(t->bytes + ALIGN - 1) / ALIGN * ALIGN, i};
+            items[count++] = (item){(t->bytes + align - 1) / align * align, i};
     }
     qsort(items, count, sizeof *items, larger_first);
     brink_status status = BRINK_OK;
@@ -48,7 +49,7 @@ brink_status plan_layout(plan *p)
         uint64_t at = 0;
         for (uint32_t i = 0; i < placed_count; i++) {
             const plan_tensor *other = &p->tensors[placed[i]];
-            uint64_t end = other->offset + (other->bytes + ALIGN - 1) / ALIGN * ALIGN;
+            uint64_t end = other->offset + (other->bytes + align - 1) / align * align;
             if (!overlap(t, other))
                 continue;
             if (other->offset >= at && other->offset - at >= items[k].bytes)

@@ -130,6 +130,7 @@ static brink_status choose_segment(machine *m, frame *f)
                          .model = m->model,
                          .graph = f->graph,
                          .kernels = m->kernels,
+                         .executor = m->executor,
                          .inputs = f->past_first ? NULL : f->inputs,
                          .known = m->known,
                          .exact = m->exact};

@@ -23,6 +23,7 @@ typedef struct machine {
     brink_context *context;
     const onnx_model *model;
     const kernel_table *kernels;
+    const executor *executor;
     workspace *workspace;
     segment **kept; /* first segments of the main graph, kept between runs */
     bool exact, profile;

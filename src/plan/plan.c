@@ -189,6 +189,7 @@ static brink_status add_step(builder *b, const ir_node *n, uint32_t *uses)
         in[i] = (const tensor *)(uintptr_t)(uses[i] == IR_NONE ? 0 : uses[i] + 1);
     for (uint32_t i = 0; i < n->output_count; i++)
         out[i] = (tensor *)(uintptr_t)(outs[i] == IR_NONE ? 0 : outs[i] + 1);
+    s->op = n->op->id;
     s->kernel = p->ir.kernels->kernels[n->op->id];
     s->prepare = p->ir.kernels->prepare[n->op->id];
     s->round = rounding(p, n, uses, outs);
@@ -226,7 +227,7 @@ static brink_status pack_weights(const builder *b)
     packing *store = p->ir.model->packing;
     for (uint32_t k = 0; store != NULL && !b->desc->no_data && k < p->step_count; k++) {
         plan_step *s = &p->steps[k];
-        bool fixed = s->prepare != NULL; /* what is only this plan's is not to be found by others */
+        bool fixed = s->prepare != NULL && !s->away; /* what is only this plan's is not to be found by others */
         for (uint32_t i = 0; fixed && i < s->args.in_count; i++) {
             const plan_tensor *t = (const plan_tensor *)s->args.in[i];
             fixed = t == NULL || t->place != PLAN_CONST || p->ir.values[t->value].fixed;
@@ -336,11 +337,16 @@ brink_status plan_build(plan *p, const plan_desc *desc)
     if (p->expr_values == NULL)
         goto done;
     link_steps(p);
+    p->executor = desc->executor;
+    if (p->executor != NULL)
+        p->executor->place(p->executor, p);
     status = pack_weights(&b);
     if (status == BRINK_OK)
         status = find_running(p);
     if (status == BRINK_OK)
         status = plan_layout(p);
+    if (status == BRINK_OK && p->executor != NULL && !desc->no_data)
+        status = p->executor->prepare(p->executor, p);
     p->derived_bytes += g->derived_bytes;
 done:
     arena_free(&b.work);
@@ -349,6 +355,8 @@ done:
 
 void plan_free(plan *p)
 {
+    if (p->prepared != NULL)
+        p->executor->release(p);
     ir_free(&p->ir);
 }
 

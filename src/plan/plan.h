@@ -28,6 +28,8 @@ typedef struct plan_tensor {
 } plan_tensor;
 
 typedef struct plan_step {
+    op_id op;
+    bool away; /* the executor runs it, not the CPU */
     kernel_fn kernel;
     prepare_fn prepare;
     kernel_args args;
@@ -48,6 +50,8 @@ typedef struct plan {
     int64_t *expr_values;
     uint64_t arena_bytes, derived_bytes;
     bool exact;
+    const struct executor *executor; /* NULL: the CPU alone */
+    void *prepared;                  /* the executor's      */
 } plan;
 
 typedef struct plan_desc {
@@ -60,6 +64,7 @@ typedef struct plan_desc {
     bool no_data;          /* constants may be missing: for the memory plan only, it cannot run */
     bool segmented;        /* what cannot be planned yet is left for later: see machine.h     */
     const ir_known *known; /* what earlier segments computed; NULL: nothing                   */
+    const struct executor *executor;
 } plan_desc;
 
 /* ir_init(&p->ir, …) has been called, so that bindings and symbols could be made. */
@@ -88,11 +93,23 @@ typedef struct execution {
     plan *p;
     workspace *w;
     uint32_t next;   /* step */
+    bool started;    /* for an executor's use */
     uint64_t *times; /* nanoseconds by step, NULL: not kept */
 } execution;
 
+/* Runs plans, or the steps of them that it chose, elsewhere than on the CPU. */
+typedef struct executor {
+    void (*place)(const struct executor *e, plan *p); /* marks its steps; no memory yet */
+    brink_status (*prepare)(const struct executor *e, plan *p); /* the plan is complete: p->prepared */
+    brink_status (*advance)(execution *e, uint64_t deadline);   /* as execution_advance */
+    void (*release)(plan *p);
+} executor;
+
 /* Sets symbols and memory; external tensors have their data (plan_external) already. */
 brink_status execution_start(execution *e, plan *p, workspace *w, const int64_t *symbols);
+
+/* Runs one step on the CPU. */
+brink_status execution_step(const execution *e, uint32_t step);
 
 /* Runs steps until `deadline` (core_now() time; at least one); BRINK_PENDING if some are left. */
 brink_status execution_advance(execution *e, uint64_t deadline);

@@ -39,7 +39,8 @@ static brink_status build(segment *s, const segment_desc *desc)
     TRY(ir_init(desc->context, desc->model, g, desc->kernels, &p->ir));
     arena *a = &p->ir.memory;
     plan_desc d = {
-        .last_row_output = IR_NONE, .exact = desc->exact, .segmented = true, .known = desc->known};
+        .last_row_output = IR_NONE, .exact = desc->exact, .segmented = true, .known = desc->known,
+                   .executor = desc->executor};
     if (desc->inputs == NULL)
         return plan_build(p, &d);
     ir_binding *inputs = ARENA_ARRAY(a, ir_binding, (uint64_t)g->input_count + 1);
