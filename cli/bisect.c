@@ -119,9 +119,8 @@ int cli_check_bisect(const command *c, const check_options *o, const char *graph
 {
     const char *against = o->against ? o->against : o->common.exact ? "fast" : "exact";
     const char *backend = strcmp(o->common.backend, "gpu") == 0 ? "gpu" : "cpu";
-    side a = {.name = o->common.exact ? "exact" : "fast",
-              .exact = o->common.exact,
-              .backend = backend};
+    side a = {
+        .name = o->common.exact ? "exact" : "fast", .exact = o->common.exact, .backend = backend};
     side b = {.name = against, .exact = o->common.exact, .backend = backend};
     if (strcmp(against, "gpu") == 0 || strcmp(against, "cpu") == 0) {
         a.name = backend;

@@ -15,6 +15,7 @@ static void log_line(void *user, const char *line)
 
 static brink_status open_gpu(engine *e)
 {
+    setenv("NODEVICE_SELECT", "1", 0); /* Mesa's layer asks for a display, and complains of none */
     const char *plain = getenv("BRINK_GPU_PLAIN"); /* for tests: default limits, no features */
     brink_task *task;
     brink_status status =
@@ -37,7 +38,8 @@ int cli_engine_open(engine *e, const common_options *common)
     brink_status status = brink_context_create(&desc, &e->context);
     if (status != BRINK_OK)
         return cli_fail(cli_exit_status(status), "brink: no room for a context");
-    if (strcmp(common->backend, "gpu") != 0) /* auto: the CPU, until the GPU is faster at all of it */
+    if (strcmp(common->backend, "gpu") !=
+        0) /* auto: the CPU, until the GPU is faster at all of it */
         return EXIT_DONE;
     status = open_gpu(e);
     return status == BRINK_OK ? EXIT_DONE : cli_fail(EXIT_DEVICE, "%s", brink_error(e->context));

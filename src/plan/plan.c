@@ -227,7 +227,8 @@ static brink_status pack_weights(const builder *b)
     packing *store = p->ir.model->packing;
     for (uint32_t k = 0; store != NULL && !b->desc->no_data && k < p->step_count; k++) {
         plan_step *s = &p->steps[k];
-        bool fixed = s->prepare != NULL && !s->away; /* what is only this plan's is not to be found by others */
+        bool fixed = s->prepare != NULL &&
+                     !s->away; /* what is only this plan's is not to be found by others */
         for (uint32_t i = 0; fixed && i < s->args.in_count; i++) {
             const plan_tensor *t = (const plan_tensor *)s->args.in[i];
             fixed = t == NULL || t->place != PLAN_CONST || p->ir.values[t->value].fixed;

@@ -100,8 +100,9 @@ typedef struct execution {
 /* Runs plans, or the steps of them that it chose, elsewhere than on the CPU. */
 typedef struct executor {
     void (*place)(const struct executor *e, plan *p); /* marks its steps; no memory yet */
-    brink_status (*prepare)(const struct executor *e, plan *p); /* the plan is complete: p->prepared */
-    brink_status (*advance)(execution *e, uint64_t deadline);   /* as execution_advance */
+    brink_status (*prepare)(const struct executor *e,
+                            plan *p); /* the plan is complete: p->prepared */
+    brink_status (*advance)(execution *e, uint64_t deadline); /* as execution_advance */
     void (*release)(plan *p);
 } executor;
 

@@ -38,8 +38,10 @@ static brink_status build(segment *s, const segment_desc *desc)
     plan *p = &s->plan;
     TRY(ir_init(desc->context, desc->model, g, desc->kernels, &p->ir));
     arena *a = &p->ir.memory;
-    plan_desc d = {
-        .last_row_output = IR_NONE, .exact = desc->exact, .segmented = true, .known = desc->known,
+    plan_desc d = {.last_row_output = IR_NONE,
+                   .exact = desc->exact,
+                   .segmented = true,
+                   .known = desc->known,
                    .executor = desc->executor};
     if (desc->inputs == NULL)
         return plan_build(p, &d);

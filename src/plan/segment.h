@@ -20,7 +20,7 @@ typedef struct segment_desc {
     const onnx_model *model;
     const onnx_graph *graph;
     const kernel_table *kernels;
-    const executor *executor; /* NULL: the CPU alone */
+    const executor *executor;   /* NULL: the CPU alone */
     const brink_tensor *inputs; /* by the graph's inputs; NULL: all are known */
     const ir_known *known;      /* see plan_desc */
     bool exact;

@@ -1,0 +1,397 @@
+/* executor.c — runs a plan on the GPU, and on the CPU what has no kernel there.
+
+   When a plan is made, each step is given to one of the two, and the list of actions says where
+   between them bytes are copied: a value is uploaded before the first GPU step that reads it, read
+   back before the first CPU step that does. Reading back waits for the GPU, so a run ends its turn
+   there (BRINK_PENDING) and goes on when the bytes have come.
+
+   Invariant: of each value the plan computes, either the workspace or the GPU's arena, or both, hold
+   its bytes, at the same offset. */
+#include "gpu/gpu.h"
+
+#include <string.h>
+#include <time.h>
+
+typedef enum action_kind { RUN_GPU, RUN_CPU, UPLOAD, DOWNLOAD } action_kind;
+
+typedef struct gpu_action {
+    action_kind kind;
+    uint32_t index; /* of a step, or of a root tensor */
+} gpu_action;
+
+/* A model's constants on the GPU, by their address. */
+typedef struct weight {
+    const void *data;
+    uint64_t bytes;
+    WGPUBuffer buffer;
+} weight;
+
+struct gpu_weights {
+    weight *list;
+    uint32_t count, capacity;
+};
+
+typedef struct gpu_executor {
+    executor base;
+    gpu_device *d;
+    gpu_weights weights;
+} gpu_executor;
+
+/* ── Placement ── */
+
+static void place(const executor *base, plan *p)
+{
+    (void)base;
+    for (uint32_t k = 0; k < p->step_count; k++) {
+        plan_step *s = &p->steps[k];
+        gpu_kernel_fn kernel = gpu_kernels[s->op];
+        s->away =
+            kernel != NULL && s->round == BRINK_UNDEFINED && kernel(NULL, &s->args) == BRINK_OK;
+    }
+}
+
+static uint32_t root_of(const tensor *t)
+{
+    return ((const plan_tensor *)t)->root;
+}
+
+/* ── Constants ── */
+
+static brink_status upload(gpu_device *d, const void *data, uint64_t bytes, WGPUBuffer *out)
+{
+    *out = gpu_buffer_create(d, bytes, WGPUBufferUsage_Storage | WGPUBufferUsage_CopyDst);
+    if (*out == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    uint64_t whole = bytes / 4 * 4;
+    if (whole != 0)
+        GPU_CALL(QueueWriteBuffer)(d->queue, *out, 0, data, (size_t)whole);
+    char tail[4] = {0};
+    memcpy(tail, (const char *)data + whole, (size_t)(bytes - whole));
+    if (whole != bytes)
+        GPU_CALL(QueueWriteBuffer)(d->queue, *out, whole, tail, 4);
+    return gpu_device_check(d);
+}
+
+static brink_status model_constant(gpu_executor *e, const void *data, uint64_t bytes,
+                                   WGPUBuffer *out)
+{
+    gpu_weights *w = &e->weights;
+    for (uint32_t i = 0; i < w->count; i++)
+        if (w->list[i].data == data && w->list[i].bytes == bytes) {
+            *out = w->list[i].buffer;
+            return BRINK_OK;
+        }
+    if (w->count == w->capacity) {
+        uint32_t capacity = w->capacity ? 2 * w->capacity : 64;
+        weight *list = core_realloc(e->d->context, w->list, capacity * sizeof *list);
+        if (list == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        w->list = list;
+        w->capacity = capacity;
+    }
+    TRY(upload(e->d, data, bytes, out));
+    w->list[w->count++] = (weight){data, bytes, *out};
+    return BRINK_OK;
+}
+
+static brink_status bind_constant(gpu_executor *e, gpu_program *g, uint32_t root)
+{
+    const plan_tensor *t = &g->p->tensors[root];
+    if (g->constants[root] != NULL)
+        return BRINK_OK;
+    if (g->p->ir.values[t->value].fixed && t->t.data == g->p->ir.values[t->value].data)
+        return model_constant(e, t->t.data, t->bytes, &g->constants[root]);
+    return upload(e->d, t->t.data, t->bytes, &g->constants[root]);
+}
+
+static bool is_own(const gpu_program *g, uint32_t root)
+{
+    const plan_tensor *t = &g->p->tensors[root];
+    return !(g->p->ir.values[t->value].fixed && t->t.data == g->p->ir.values[t->value].data);
+}
+
+/* ── The list of actions ── */
+
+static void act(gpu_program *g, action_kind kind, uint32_t index)
+{
+    g->actions[g->action_count++] = (gpu_action){kind, index};
+}
+
+static brink_status list_actions(gpu_executor *e, gpu_program *g, bool *host, bool *device)
+{
+    plan *p = g->p;
+    for (uint32_t i = 0; i < p->tensor_count; i++)
+        host[i] = p->tensors[i].place == PLAN_EXTERNAL || p->tensors[i].place == PLAN_CONST;
+    for (uint32_t i = 0; i < p->fill_count; i++)
+        host[p->fills[i]] = true;
+    for (uint32_t k = 0; k < p->step_count; k++) {
+        const plan_step *s = &p->steps[k];
+        for (uint32_t i = 0; i < s->args.in_count; i++) {
+            const tensor *t = s->args.in[i];
+            if (t == NULL)
+                continue;
+            uint32_t root = root_of(t);
+            bool *there = s->away ? device : host;
+            if (s->away && p->tensors[root].place == PLAN_CONST) {
+                TRY(bind_constant(e, g, root));
+            } else if (!there[root]) {
+                act(g, s->away ? UPLOAD : DOWNLOAD, root);
+                there[root] = true;
+            }
+        }
+        act(g, s->away ? RUN_GPU : RUN_CPU, k);
+        for (uint32_t i = 0; i < s->args.out_count; i++) {
+            if (s->args.out[i] == NULL)
+                continue;
+            device[root_of(s->args.out[i])] = s->away;
+            host[root_of(s->args.out[i])] = !s->away;
+        }
+    }
+    for (uint32_t i = 0; i < p->ir.output_count; i++) {
+        uint32_t root = p->tensors[p->outputs[i]].root;
+        if (!host[root])
+            act(g, DOWNLOAD, root);
+        host[root] = true;
+    }
+    return BRINK_OK;
+}
+
+static uint64_t aligned(uint64_t bytes)
+{
+    return (bytes + GPU_ALIGN - 1) / GPU_ALIGN * GPU_ALIGN;
+}
+
+static brink_status lay_out(gpu_program *g)
+{
+    plan *p = g->p;
+    g->arena_bytes = aligned(p->arena_bytes) + GPU_ALIGN;
+    for (uint32_t i = 0; i < p->tensor_count; i++) {
+        const plan_tensor *t = &p->tensors[i];
+        g->offsets[i] = t->offset;
+        if (t->place == PLAN_EXTERNAL && t->root == i) {
+            g->offsets[i] = g->arena_bytes;
+            g->arena_bytes += aligned(t->bytes);
+        }
+    }
+    g->arena = gpu_buffer_create(g->d, g->arena_bytes,
+                                 WGPUBufferUsage_Storage | WGPUBufferUsage_CopyDst |
+                                     WGPUBufferUsage_CopySrc);
+    return g->arena != NULL ? BRINK_OK : BRINK_OUT_OF_MEMORY;
+}
+
+static void release(plan *p)
+{
+    gpu_program *g = p->prepared;
+    if (g == NULL)
+        return;
+    brink_context *context = g->d->context;
+    for (uint32_t i = 0; i < g->slot_count; i++)
+        if (g->slots[i].group != NULL)
+            GPU_CALL(BindGroupRelease)(g->slots[i].group);
+    for (uint32_t i = 0; g->constants != NULL && i < p->tensor_count; i++)
+        if (g->constants[i] != NULL && is_own(g, i))
+            gpu_buffer_free(g->constants[i]);
+    gpu_buffer_free(g->arena);
+    gpu_buffer_free(g->uniforms);
+    gpu_buffer_free(g->staging);
+    core_free(context, g->slots);
+    core_free(context, g->parameters);
+    core_free(context, g->constants);
+    core_free(context, g->offsets);
+    core_free(context, g->actions);
+    core_free(context, g);
+    p->prepared = NULL;
+}
+
+static brink_status prepare(const executor *base, plan *p)
+{
+    gpu_executor *e = (gpu_executor *)(uintptr_t)base;
+    brink_context *context = e->d->context;
+    gpu_program *g = core_calloc(context, 1, sizeof *g);
+    if (g == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    p->prepared = g;
+    g->d = e->d;
+    g->p = p;
+    uint64_t reads = p->ir.output_count + 1, count = (uint64_t)p->tensor_count + 1;
+    for (uint32_t k = 0; k < p->step_count; k++)
+        reads += p->steps[k].args.in_count + 1;
+    g->constants = core_calloc(context, count, sizeof *g->constants);
+    g->offsets = core_calloc(context, count, sizeof *g->offsets);
+    g->actions = core_calloc(context, reads, sizeof *g->actions);
+    bool *valid = core_calloc(context, 2 * count, sizeof *valid);
+    brink_status status = BRINK_OUT_OF_MEMORY;
+    if (g->constants != NULL && g->offsets != NULL && g->actions != NULL && valid != NULL)
+        status = list_actions(e, g, valid, valid + count);
+    core_free(context, valid);
+    if (status == BRINK_OK)
+        status = lay_out(g);
+    return status; /* on failure plan_free releases */
+}
+
+/* ── Running ── */
+
+static void on_mapped(WGPUMapAsyncStatus status, WGPUStringView message, void *user, void *unused)
+{
+    (void)message, (void)unused;
+    ((gpu_program *)user)->mapped = status == WGPUMapAsyncStatus_Success ? 1 : -1;
+}
+
+static uint64_t bytes_now(const plan *p, uint32_t root)
+{
+    const tensor *t = &p->tensors[root].t;
+    return (uint64_t)tensor_count(t) * element_bytes(t->type);
+}
+
+static uint64_t copied(uint64_t bytes)
+{
+    return (bytes + 3) / 4 * 4;
+}
+
+/* Copies what the next actions download to staging and begins to map it. */
+static brink_status start_download(gpu_program *g)
+{
+    enum { MOST = 64 };
+    gpu_copy copies[MOST];
+    uint64_t total = 0;
+    uint32_t count = 0;
+    while (count < MOST && g->action + count < g->action_count &&
+           g->actions[g->action + count].kind == DOWNLOAD) {
+        uint32_t root = g->actions[g->action + count].index;
+        copies[count] = (gpu_copy){g->offsets[root], copied(bytes_now(g->p, root))};
+        total += copies[count++].bytes;
+    }
+    if (total > g->staging_bytes) {
+        gpu_buffer_free(g->staging);
+        g->staging_bytes = 0;
+        g->staging =
+            gpu_buffer_create(g->d, total, WGPUBufferUsage_MapRead | WGPUBufferUsage_CopyDst);
+        if (g->staging == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        g->staging_bytes = total;
+    }
+    TRY(gpu_program_submit(g, copies, count));
+    g->waiting = count;
+    g->mapped = total == 0;
+    if (total != 0)
+        GPU_CALL(BufferMapAsync)
+    (g->staging, WGPUMapMode_Read, 0, (size_t)total,
+     (WGPUBufferMapCallbackInfo){
+         .mode = WGPUCallbackMode_AllowProcessEvents, .callback = on_mapped, .userdata1 = g});
+    return BRINK_OK;
+}
+
+/* BRINK_PENDING while the bytes have not come and the deadline has. */
+static brink_status wait_mapped(gpu_program *g, uint64_t deadline)
+{
+    for (;;) {
+        TRY(gpu_device_check(g->d));
+        if (g->mapped != 0)
+            break;
+#ifdef __wasm__
+        (void)deadline;
+        return BRINK_PENDING;
+#else
+        if (core_now() >= deadline)
+            return BRINK_PENDING;
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+#endif
+    }
+    return g->mapped > 0 ? BRINK_OK
+                         : core_fail(g->d->context, BRINK_DEVICE_FAILED,
+                                     "gpu %s: results could not be read back", g->d->name);
+}
+
+static brink_status end_download(gpu_program *g)
+{
+    uint64_t total = 0, at = 0;
+    for (uint32_t i = 0; i < g->waiting; i++)
+        total += copied(bytes_now(g->p, g->actions[g->action + i].index));
+    const char *from =
+        total == 0 ? "" : GPU_CALL(BufferGetConstMappedRange)(g->staging, 0, (size_t)total);
+    for (uint32_t i = 0; i < g->waiting && from != NULL; i++) {
+        uint32_t root = g->actions[g->action + i].index;
+        uint64_t bytes = bytes_now(g->p, root);
+        if (bytes != 0)
+            memcpy(g->p->tensors[root].t.data, from + at, (size_t)bytes);
+        at += copied(bytes);
+    }
+    if (total != 0)
+        GPU_CALL(BufferUnmap)(g->staging);
+    g->action += g->waiting;
+    g->waiting = 0;
+    return from != NULL ? BRINK_OK
+                        : core_fail(g->d->context, BRINK_DEVICE_FAILED,
+                                    "gpu %s: results could not be read back", g->d->name);
+}
+
+static brink_status run_action(gpu_program *g, execution *e)
+{
+    const gpu_action *a = &g->actions[g->action];
+    plan *p = g->p;
+    switch (a->kind) {
+    case RUN_GPU: {
+        uint64_t start = e->times != NULL ? core_now() : 0;
+        TRY(gpu_kernels[p->steps[a->index].op](g, &p->steps[a->index].args));
+        if (e->times != NULL)
+            e->times[a->index] = core_now() - start;
+        break;
+    }
+    case RUN_CPU:
+        TRY(execution_step(e, a->index));
+        break;
+    case UPLOAD: {
+        uint64_t bytes = bytes_now(p, a->index);
+        TRY(gpu_program_write(g, a->index, p->tensors[a->index].t.data, bytes));
+        break;
+    }
+    case DOWNLOAD:
+        return start_download(g);
+    }
+    g->action++;
+    return BRINK_OK;
+}
+
+static brink_status advance(execution *e, uint64_t deadline)
+{
+    gpu_program *g = e->p->prepared;
+    if (!e->started) {
+        e->started = true;
+        g->action = g->waiting = g->next = g->submitted = 0;
+    }
+    while (g->action < g->action_count) {
+        if (g->waiting != 0) {
+            TRY(wait_mapped(g, deadline));
+            TRY(end_download(g));
+            continue;
+        }
+        TRY(run_action(g, e));
+        if (g->waiting == 0 && g->action < g->action_count && core_now() >= deadline)
+            return BRINK_PENDING;
+    }
+    TRY(gpu_program_submit(g, NULL, 0));
+    return BRINK_OK;
+}
+
+brink_status gpu_executor_create(gpu_device *d, executor **out)
+{
+    gpu_executor *e = core_calloc(d->context, 1, sizeof *e);
+    *out = NULL;
+    if (e == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    e->base = (executor){place, prepare, advance, release};
+    e->d = d;
+    *out = &e->base;
+    return BRINK_OK;
+}
+
+void gpu_executor_free(executor *base)
+{
+    gpu_executor *e = (gpu_executor *)base;
+    if (e == NULL)
+        return;
+    for (uint32_t i = 0; i < e->weights.count; i++)
+        gpu_buffer_free(e->weights.list[i].buffer);
+    core_free(e->d->context, e->weights.list);
+    core_free(e->d->context, e);
+}
