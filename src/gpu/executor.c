@@ -50,6 +50,20 @@ static void place(const executor *base, plan *p)
     }
 }
 
+/* Inputs that a kernel reads on the host while it encodes: lengths, indices, axes. */
+static uint32_t host_inputs(op_id op)
+{
+    switch (op) {
+    case OP_ms_GroupQueryAttention_1:
+        return 1u << 5 | 1u << 6;
+    case OP_onnx_Expand_8:
+    case OP_onnx_Split_1:
+        return 1u << 1;
+    default:
+        return 0;
+    }
+}
+
 static uint32_t root_of(const tensor *t)
 {
     return ((const plan_tensor *)t)->root;
@@ -120,8 +134,11 @@ static void act(gpu_program *g, action_kind kind, uint32_t index)
 static brink_status list_actions(gpu_executor *e, gpu_program *g, bool *host, bool *device)
 {
     plan *p = g->p;
-    for (uint32_t i = 0; i < p->tensor_count; i++)
-        host[i] = p->tensors[i].place == PLAN_EXTERNAL || p->tensors[i].place == PLAN_CONST;
+    for (uint32_t i = 0; i < p->tensor_count; i++) {
+        device[i] = p->tensors[i].resident;
+        host[i] = !device[i] &&
+                  (p->tensors[i].place == PLAN_EXTERNAL || p->tensors[i].place == PLAN_CONST);
+    }
     for (uint32_t i = 0; i < p->fill_count; i++)
         host[p->fills[i]] = true;
     for (uint32_t k = 0; k < p->step_count; k++) {
@@ -131,11 +148,16 @@ static brink_status list_actions(gpu_executor *e, gpu_program *g, bool *host, bo
             if (t == NULL)
                 continue;
             uint32_t root = root_of(t);
-            bool *there = s->away ? device : host;
-            if (s->away && p->tensors[root].place == PLAN_CONST) {
+            bool away = s->away && (i >= 32 || !(host_inputs(s->op) >> i & 1));
+            bool *there = away ? device : host;
+            if (away && p->tensors[root].place == PLAN_CONST) {
                 TRY(bind_constant(e, g, root));
+            } else if (!there[root] && p->tensors[root].resident) {
+                return core_fail(g->d->context, BRINK_UNSUPPORTED,
+                                 "%s: %s reads the cache, and has no GPU kernel for it",
+                                 p->ir.model->file, s->args.node->type);
             } else if (!there[root]) {
-                act(g, s->away ? UPLOAD : DOWNLOAD, root);
+                act(g, away ? UPLOAD : DOWNLOAD, root);
                 there[root] = true;
             }
         }
@@ -143,13 +165,18 @@ static brink_status list_actions(gpu_executor *e, gpu_program *g, bool *host, bo
         for (uint32_t i = 0; i < s->args.out_count; i++) {
             if (s->args.out[i] == NULL)
                 continue;
-            device[root_of(s->args.out[i])] = s->away;
-            host[root_of(s->args.out[i])] = !s->away;
+            uint32_t root = root_of(s->args.out[i]);
+            if (p->tensors[root].resident && !s->away)
+                return core_fail(g->d->context, BRINK_UNSUPPORTED,
+                                 "%s: %s writes the cache, and has no GPU kernel for it",
+                                 p->ir.model->file, s->args.node->type);
+            device[root] = s->away;
+            host[root] = !s->away;
         }
     }
     for (uint32_t i = 0; i < p->ir.output_count; i++) {
         uint32_t root = p->tensors[p->outputs[i]].root;
-        if (!host[root])
+        if (!host[root] && !p->tensors[root].resident)
             act(g, DOWNLOAD, root);
         host[root] = true;
     }
@@ -168,7 +195,7 @@ static brink_status lay_out(gpu_program *g)
     for (uint32_t i = 0; i < p->tensor_count; i++) {
         const plan_tensor *t = &p->tensors[i];
         g->offsets[i] = t->offset;
-        if (t->place == PLAN_EXTERNAL && t->root == i) {
+        if (t->place == PLAN_EXTERNAL && t->root == i && !t->resident) {
             g->offsets[i] = g->arena_bytes;
             g->arena_bytes += aligned(t->bytes);
         }
@@ -373,13 +400,57 @@ static brink_status advance(execution *e, uint64_t deadline)
     return BRINK_OK;
 }
 
+/* ── Memory that stays ── */
+
+static void *memory_create(const executor *base, uint64_t bytes)
+{
+    gpu_device *d = ((const gpu_executor *)base)->d;
+    gpu_memory *m = core_alloc(d->context, sizeof *m);
+    if (m == NULL)
+        return NULL;
+    m->bytes = (bytes + 3) / 4 * 4;
+    m->buffer = gpu_buffer_create(
+        d, m->bytes, WGPUBufferUsage_Storage | WGPUBufferUsage_CopyDst | WGPUBufferUsage_CopySrc);
+    if (m->buffer != NULL)
+        return m;
+    core_free(d->context, m);
+    return NULL;
+}
+
+static void memory_free(const executor *base, void *memory)
+{
+    gpu_memory *m = memory;
+    if (m == NULL)
+        return;
+    gpu_buffer_free(m->buffer);
+    core_free(((const gpu_executor *)base)->d->context, m);
+}
+
+static brink_status memory_copy(const executor *base, void *to, uint64_t to_row, const void *from,
+                                uint64_t from_row, uint64_t rows, uint64_t bytes)
+{
+    gpu_device *d = ((const gpu_executor *)base)->d;
+    if (bytes == 0)
+        return BRINK_OK;
+    WGPUCommandEncoder encoder = GPU_CALL(DeviceCreateCommandEncoder)(d->device, NULL);
+    for (uint64_t i = 0; i < rows; i++)
+        GPU_CALL(CommandEncoderCopyBufferToBuffer)
+    (encoder, ((const gpu_memory *)from)->buffer, i * from_row, ((gpu_memory *)to)->buffer,
+     i * to_row, bytes);
+    WGPUCommandBuffer commands = GPU_CALL(CommandEncoderFinish)(encoder, NULL);
+    GPU_CALL(CommandEncoderRelease)(encoder);
+    GPU_CALL(QueueSubmit)(d->queue, 1, &commands);
+    GPU_CALL(CommandBufferRelease)(commands);
+    return gpu_device_check(d);
+}
+
 brink_status gpu_executor_create(gpu_device *d, executor **out)
 {
     gpu_executor *e = core_calloc(d->context, 1, sizeof *e);
     *out = NULL;
     if (e == NULL)
         return BRINK_OUT_OF_MEMORY;
-    e->base = (executor){place, prepare, advance, release};
+    e->base = (executor){place, prepare, advance, release, memory_create, memory_free, memory_copy};
     e->d = d;
     *out = &e->base;
     return BRINK_OK;

@@ -8,12 +8,15 @@
 
 extern const gpu_kernel_fn gpu_kernels[OP_COUNT];
 
+/* Copies `outer` runs of `run` elements, from one row length to another. */
+brink_status gpu_copy_runs(gpu_program *g, int64_t outer, int64_t run, const tensor *to,
+                           int64_t to_row, const tensor *from, int64_t from_row);
+
 /* Runs the plans of one model: what has a GPU kernel there, the rest on the CPU with copies between.
    Freed after the plans. */
 brink_status gpu_executor_create(gpu_device *d, executor **out);
 void gpu_executor_free(executor *e);
 
-#define NAME_none(kernel)
 #define OP(domain, name, since, rule, kernel, gpu, flags)                                          \
     brink_status gpu_##gpu(gpu_program *g, const kernel_args *a);
 #include "onnx/ops.def"

@@ -90,6 +90,12 @@ static brink_status copy_runs(gpu_program *g, int64_t outer, int64_t run, const 
     return outer > 0 && run > 0 ? encode(g, to, to_offset, from, from_offset, &w) : BRINK_OK;
 }
 
+brink_status gpu_copy_runs(gpu_program *g, int64_t outer, int64_t run, const tensor *to,
+                           int64_t to_row, const tensor *from, int64_t from_row)
+{
+    return copy_runs(g, outer, run, to, 0, to_row, from, 0, from_row);
+}
+
 brink_status gpu_concat(gpu_program *g, const kernel_args *a)
 {
     const tensor *out = a->out[0];

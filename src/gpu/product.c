@@ -179,14 +179,19 @@ brink_status gpu_matmul_weights(gpu_program *g, const kernel_args *a)
 }
 
 /* 4 and 8 bits a weight in blocks along k, each with a scale and perhaps a zero point. */
-brink_status gpu_matmul_nbits(gpu_program *g, const kernel_args *a)
+typedef struct nbits {
+    const tensor *w, *scale, *zero, *bias, *out;
+    int64_t n;
+} nbits;
+
+static brink_status nbits_product(gpu_program *g, const kernel_args *a, const nbits *part)
 {
-    const tensor *x = a->in[0], *w = a->in[1], *scale = a->in[2], *zero = kernel_in(a, 3);
-    const tensor *bias = kernel_in(a, 5), *out = a->out[0];
+    const tensor *x = a->in[0], *w = part->w, *scale = part->scale, *zero = part->zero;
+    const tensor *bias = part->bias, *out = part->out;
     int64_t bits = onnx_int(a->node, ATTR_bits, 4), block = onnx_int(a->node, ATTR_block_size, 0);
-    int64_t k = onnx_int(a->node, ATTR_K, 0), n = onnx_int(a->node, ATTR_N, 0);
+    int64_t k = onnx_int(a->node, ATTR_K, 0), n = part->n;
     if (!is_f32(x) || w == NULL || w->type != BRINK_U8 || !is_f32(scale) ||
-        (bits != 4 && bits != 8) || block < 16 || k <= 0 || n <= 0 || kernel_in(a, 4) != NULL ||
+        (bits != 4 && bits != 8) || block < 16 || k <= 0 || n <= 0 ||
         (zero != NULL && zero->type != BRINK_U8) || (bias != NULL && !is_f32(bias)))
         return BRINK_UNSUPPORTED;
     int64_t blocks = (k + block - 1) / block;
@@ -240,4 +245,24 @@ brink_status gpu_matmul_nbits(gpu_program *g, const kernel_args *a)
     PUT("  return (code(w[at / each], at) - z) * scale[n * p.w_row + b];\n}\n");
 #undef PUT
     return encode(g, &p, &d);
+}
+
+brink_status gpu_matmul_nbits(gpu_program *g, const kernel_args *a)
+{
+    const nbits part = {a->in[1],        a->in[2],  kernel_in(a, 3),
+                        kernel_in(a, 5), a->out[0], onnx_int(a->node, ATTR_N, 0)};
+    return kernel_in(a, 4) != NULL ? BRINK_UNSUPPORTED : nbits_product(g, a, &part);
+}
+
+/* Inputs: x, three scales, weights, zero points and biases; see cpu/matmul_nbits_group.c. */
+brink_status gpu_matmul_nbits_group(gpu_program *g, const kernel_args *a)
+{
+    uint32_t count = 0;
+    const int64_t *columns = onnx_ints(a->node, ATTR_split, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const nbits part = {kernel_in(a, 4 + i),  kernel_in(a, 1 + i), kernel_in(a, 7 + i),
+                            kernel_in(a, 10 + i), a->out[i],           columns[i]};
+        TRY(nbits_product(g, a, &part));
+    }
+    return BRINK_OK;
 }

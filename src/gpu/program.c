@@ -79,6 +79,10 @@ static gpu_binding locate(const gpu_program *g, const tensor *t, bool *writable)
     *writable = root->place != PLAN_CONST;
     if (root->place == PLAN_CONST)
         return (gpu_binding){g->constants[own->root], 0, bytes};
+    if (root->resident) {
+        const gpu_memory *m = root->t.data;
+        return (gpu_binding){m->buffer, 0, m->bytes};
+    }
     return (gpu_binding){g->arena, g->offsets[own->root], bytes};
 }
 

@@ -16,6 +16,12 @@ enum { GPU_PARAMETERS = 256, GPU_ALIGN = 256 };
 
 typedef struct gpu_weights gpu_weights;
 
+/* Memory that stays between runs: what tensor.data of a resident tensor points to. */
+typedef struct gpu_memory {
+    WGPUBuffer buffer;
+    uint64_t bytes;
+} gpu_memory;
+
 typedef struct gpu_binding {
     WGPUBuffer buffer;
     uint64_t offset, bytes;

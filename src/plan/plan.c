@@ -251,6 +251,8 @@ static brink_status bind_ends(builder *b)
             continue;
         TRY(tensor_for(b, value, &p->inputs[i]));
         p->tensors[p->inputs[i]].place = PLAN_EXTERNAL;
+        p->tensors[p->inputs[i]].resident =
+            b->desc->resident_inputs != NULL && b->desc->resident_inputs[i];
     }
     return BRINK_OK;
 }
@@ -267,8 +269,10 @@ static brink_status bind_outputs(builder *b)
         plan_tensor *t = &p->tensors[p->outputs[i]];
         p->tensors[t->root].last = UINT32_MAX;
         if (b->desc->external_outputs != NULL && b->desc->external_outputs[i] &&
-            t->root == p->outputs[i] && t->place == PLAN_ARENA && v->symbolic == NULL)
+            t->root == p->outputs[i] && t->place == PLAN_ARENA && v->symbolic == NULL) {
             t->place = PLAN_EXTERNAL;
+            t->resident = b->desc->resident_inputs != NULL;
+        }
     }
     return BRINK_OK;
 }

@@ -24,6 +24,7 @@ typedef struct plan_tensor {
     uint64_t offset;      /* PLAN_ARENA                                             */
     uint64_t bytes;       /* upper bound over the symbols' ranges                   */
     uint32_t first, last; /* steps between which it is alive                   */
+    bool resident;        /* PLAN_EXTERNAL in the executor's memory: data is its handle */
     bool rounded;         /* half precision, and its values are exactly of that type */
 } plan_tensor;
 
@@ -65,6 +66,8 @@ typedef struct plan_desc {
     bool segmented;        /* what cannot be planned yet is left for later: see machine.h     */
     const ir_known *known; /* what earlier segments computed; NULL: nothing                   */
     const struct executor *executor;
+    const bool *resident_inputs; /* by input: lies in the executor's memory, as do all external
+                                    outputs; NULL: nothing does */
 } plan_desc;
 
 /* ir_init(&p->ir, …) has been called, so that bindings and symbols could be made. */
@@ -104,6 +107,13 @@ typedef struct executor {
                             plan *p); /* the plan is complete: p->prepared */
     brink_status (*advance)(execution *e, uint64_t deadline); /* as execution_advance */
     void (*release)(plan *p);
+
+    /* Memory of its own for what lies there between runs, zeroed; NULL: no room. */
+    void *(*memory_create)(const struct executor *e, uint64_t bytes);
+    void (*memory_free)(const struct executor *e, void *memory);
+    /* Copies `rows` runs of `bytes` from one row length to another (multiples of 4). */
+    brink_status (*memory_copy)(const struct executor *e, void *to, uint64_t to_row,
+                                const void *from, uint64_t from_row, uint64_t rows, uint64_t bytes);
 } executor;
 
 /* Sets symbols and memory; external tensors have their data (plan_external) already. */
