@@ -24,13 +24,40 @@ static void drop_plans(brink_session *s)
 }
 
 /* Moves the valid rows of each head from one row stride to another. */
-static void restride(float *to, uint64_t to_rows, const float *from, uint64_t from_rows,
+static void restride(void *to, uint64_t to_rows, const void *from, uint64_t from_rows,
                      const cache_slot *slot, uint32_t rows)
 {
-    uint64_t width = (uint64_t)slot->width;
+    uint64_t row = (uint64_t)slot->width * sizeof(float);
     for (int64_t h = 0; h < slot->heads; h++)
-        memmove(to + (uint64_t)h * to_rows * width, from + (uint64_t)h * from_rows * width,
-                rows * width * sizeof *to);
+        memmove((char *)to + (uint64_t)h * to_rows * row,
+                (const char *)from + (uint64_t)h * from_rows * row, rows * row);
+}
+
+static void *buffer_create(const brink_session *s, uint64_t bytes)
+{
+    return s->executor != NULL ? s->executor->memory_create(s->executor, bytes)
+                               : core_alloc(s->model->context, bytes);
+}
+
+static void buffer_free(const brink_session *s, void *buffer)
+{
+    if (s->executor != NULL)
+        s->executor->memory_free(s->executor, buffer);
+    else
+        core_free(s->model->context, buffer);
+}
+
+/* A buffer of `capacity` rows a head with what `from` holds. */
+static brink_status move_cache(const brink_session *s, const cache_slot *slot, void *to,
+                               uint64_t capacity, const void *from)
+{
+    uint64_t row = (uint64_t)slot->width * sizeof(float);
+    if (s->executor != NULL)
+        return s->executor->memory_copy(s->executor, to, capacity * row, from, s->capacity * row,
+                                        (uint64_t)slot->heads, s->length * row);
+    restride(to, s->in_place ? capacity : s->length, from, s->in_place ? s->capacity : s->length,
+             slot, s->length);
+    return BRINK_OK;
 }
 
 /* Room for `needed` tokens: capacity doubles. Plans are made anew, since their bounds change. */
@@ -66,18 +93,17 @@ static brink_status reserve(brink_session *s, uint32_t needed)
     /* Rows of a buffer that attention appends to are `capacity` apart, otherwise `length`. */
     for (uint32_t i = 0; i < d->slot_count; i++) {
         const cache_slot *slot = &d->slots[i];
-        float *bigger = core_alloc(context, slot_bytes(slot, (uint32_t)capacity));
+        void *bigger = buffer_create(s, slot_bytes(slot, (uint32_t)capacity));
         if (bigger == NULL)
             return BRINK_OUT_OF_MEMORY;
-        if (s->buffers[i] != NULL) {
-            uint64_t from = s->in_place ? s->capacity : s->length;
-            restride(bigger, s->in_place ? capacity : s->length, s->buffers[i], from, slot,
-                     s->length);
-        }
-        core_free(context, s->buffers[i]);
+        brink_status status = BRINK_OK;
+        if (s->buffers[i] != NULL)
+            status = move_cache(s, slot, bigger, capacity, s->buffers[i]);
+        buffer_free(s, s->buffers[i]);
         s->buffers[i] = bigger;
-        core_free(context, s->others[i]);
+        buffer_free(s, s->others[i]);
         s->others[i] = NULL;
+        TRY(status);
     }
     s->capacity = (uint32_t)capacity;
     return BRINK_OK;
@@ -93,6 +119,7 @@ brink_status brink_session_create(brink_model *m, const brink_session_desc *desc
                          "%s: not a language model that can be driven: it needs input_ids, "
                          "past_key_values and logits, and no other inputs",
                          m->onnx.file);
+    TRY(model_executor_open(m));
     brink_session *s = core_calloc(m->context, 1, sizeof *s);
     if (s == NULL)
         return BRINK_OUT_OF_MEMORY;
@@ -101,6 +128,7 @@ brink_status brink_session_create(brink_model *m, const brink_session_desc *desc
     uint32_t asked = desc != NULL ? desc->context : 0;
     s->context = asked != 0 && (asked < most || d->context == 0) ? asked : most;
     s->in_place = true; /* until a plan shows otherwise */
+    s->executor = m->executor;
     uint64_t n = d->slot_count;
     s->buffers = core_calloc(m->context, n, sizeof *s->buffers);
     s->others = core_calloc(m->context, n, sizeof *s->others);
@@ -123,9 +151,9 @@ void brink_session_destroy(brink_session *s)
     workspace_free(context, &s->workspace);
     for (uint32_t i = 0; i < s->model->decoder.slot_count; i++) {
         if (s->buffers != NULL)
-            core_free(context, s->buffers[i]);
+            buffer_free(s, s->buffers[i]);
         if (s->others != NULL)
-            core_free(context, s->others[i]);
+            buffer_free(s, s->others[i]);
     }
     core_free(context, s->buffers);
     core_free(context, s->others);
@@ -188,7 +216,8 @@ static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64
     arena *a = &p->ir.memory;
     ir_binding *inputs = ARENA_ARRAY(a, ir_binding, (uint64_t)m->onnx.graph->input_count + 1);
     bool *external = ARENA_ARRAY(a, bool, (uint64_t)m->onnx.graph->output_count + 1);
-    if (inputs == NULL || external == NULL)
+    bool *resident = ARENA_ARRAY(a, bool, (uint64_t)m->onnx.graph->input_count + 1);
+    if (inputs == NULL || external == NULL || resident == NULL)
         return BRINK_OUT_OF_MEMORY;
     expr_table *t = &p->ir.exprs;
     /* The session may grow to its whole context without new plans only up to the capacity. */
@@ -196,13 +225,17 @@ static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64
     plan_desc desc = {.inputs = inputs,
                       .external_outputs = external,
                       .exact = m->desc.exact,
+                      .executor = s->executor,
+                      .resident_inputs = s->executor != NULL ? resident : NULL,
                       .last_row_output = chunk > 1 ? m->decoder.logits : IR_NONE};
     if (past < 0)
         desc.last_row = expr_symbol(t, 0, chunk - 1);
     else
         desc.last_row = expr_const(t, rows - 1);
-    for (uint32_t i = 0; i < m->decoder.slot_count; i++)
+    for (uint32_t i = 0; i < m->decoder.slot_count; i++) {
         external[m->decoder.slots[i].output] = true;
+        resident[m->decoder.slots[i].input] = true;
+    }
     TRY(decoder_bindings(m, t, before, chunk, inputs, a));
     TRY(plan_build(p, &desc));
     const plan_tensor *logits = &p->tensors[p->outputs[m->decoder.logits]];
@@ -219,6 +252,20 @@ static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64
     return BRINK_OK;
 }
 
+/* A cache that something on the CPU reads stays there, and with it the session. */
+static brink_status leave_executor(brink_session *s)
+{
+    drop_plans(s);
+    for (uint32_t i = 0; i < s->model->decoder.slot_count; i++) {
+        buffer_free(s, s->buffers[i]);
+        s->buffers[i] = NULL;
+    }
+    s->executor = NULL;
+    uint32_t rows = s->capacity;
+    s->capacity = 0;
+    return reserve(s, rows);
+}
+
 /* Whether the error says that lengths cannot be left open, or the step cannot be planned at all. */
 static brink_status find_plan(brink_session *s, uint32_t size, uint32_t rows, step_plan **out)
 {
@@ -228,6 +275,14 @@ static brink_status find_plan(brink_session *s, uint32_t size, uint32_t rows, st
     brink_status status = BRINK_UNSUPPORTED;
     if (!s->fixed) {
         status = build(s, sp, chunk_sizes[size], -1, rows);
+        bool unfit = status == BRINK_UNSUPPORTED ||
+                     (status == BRINK_OK && !appends_in_place(s->model, &sp->plan));
+        if (s->executor != NULL && unfit) {
+            if (s->length != 0)
+                return status;
+            TRY(leave_executor(s));
+            status = build(s, sp, chunk_sizes[size], -1, rows);
+        }
         s->fixed = status == BRINK_UNSUPPORTED;
     }
     if (s->fixed) {
@@ -342,7 +397,7 @@ brink_status session_step_advance(brink_session *s, uint64_t deadline)
         if (present->t.data != s->others[i]) /* it was not placed where we asked */
             memcpy(s->others[i], present->t.data, slot_bytes(&d->slots[i], total));
         restride(s->others[i], length, s->others[i], total, &d->slots[i], length);
-        float *swap = s->buffers[i];
+        void *swap = s->buffers[i];
         s->buffers[i] = s->others[i];
         s->others[i] = swap;
     }

@@ -29,7 +29,8 @@ struct brink_session {
     bool busy;         /* a task is using it */
     bool has_pending;  /* the newest token is not in the cache yet */
     uint32_t pending;
-    float **buffers, **others; /* by slot; others is NULL when in place */
+    const executor *executor; /* NULL: the CPU alone; else buffers are its memory */
+    void **buffers, **others; /* by slot; others is NULL when in place */
     step_plan plans[CHUNK_SIZES];
     workspace workspace;
     execution execution;
