@@ -86,42 +86,90 @@ static brink_status upload(gpu_device *d, const void *data, uint64_t bytes, WGPU
     return gpu_device_check(d);
 }
 
-static brink_status model_constant(gpu_executor *e, const void *data, uint64_t bytes,
-                                   WGPUBuffer *out)
+static bool is_fixed(const gpu_program *g, uint32_t root)
 {
-    gpu_weights *w = &e->weights;
+    const plan_tensor *t = &g->p->tensors[root];
+    const ir_value *v = &g->p->ir.values[t->value];
+    return v->fixed && t->t.data == v->data;
+}
+
+/* A place in the model's list for `bytes` that begin with what `data` is; *found if it is there. */
+static brink_status find_weight(gpu_program *g, const void *data, uint64_t bytes, weight **out,
+                                bool *found)
+{
+    gpu_weights *w = g->weights;
     for (uint32_t i = 0; i < w->count; i++)
         if (w->list[i].data == data && w->list[i].bytes == bytes) {
-            *out = w->list[i].buffer;
+            *out = &w->list[i];
+            *found = true;
             return BRINK_OK;
         }
     if (w->count == w->capacity) {
         uint32_t capacity = w->capacity ? 2 * w->capacity : 64;
-        weight *list = core_realloc(e->d->context, w->list, capacity * sizeof *list);
+        weight *list = core_realloc(g->d->context, w->list, capacity * sizeof *list);
         if (list == NULL)
             return BRINK_OUT_OF_MEMORY;
         w->list = list;
         w->capacity = capacity;
     }
-    TRY(upload(e->d, data, bytes, out));
-    w->list[w->count++] = (weight){data, bytes, *out};
+    *out = &w->list[w->count];
+    **out = (weight){data, bytes, NULL};
+    *found = false;
     return BRINK_OK;
 }
 
-static brink_status bind_constant(gpu_executor *e, gpu_program *g, uint32_t root)
+brink_status gpu_constant(gpu_program *g, const tensor *t, gpu_binding *out)
 {
-    const plan_tensor *t = &g->p->tensors[root];
-    if (g->constants[root] != NULL)
-        return BRINK_OK;
-    if (g->p->ir.values[t->value].fixed && t->t.data == g->p->ir.values[t->value].data)
-        return model_constant(e, t->t.data, t->bytes, &g->constants[root]);
-    return upload(e->d, t->t.data, t->bytes, &g->constants[root]);
+    uint32_t root = root_of(t);
+    const plan_tensor *own = &g->p->tensors[root];
+    WGPUBuffer *buffer = &g->constants[root];
+    if (*buffer == NULL && is_fixed(g, root)) {
+        weight *w;
+        bool found;
+        TRY(find_weight(g, own->t.data, own->bytes, &w, &found));
+        if (!found) {
+            TRY(upload(g->d, own->t.data, own->bytes, &w->buffer));
+            g->weights->count++;
+        }
+        *buffer = w->buffer;
+    } else if (*buffer == NULL) {
+        TRY(upload(g->d, own->t.data, own->bytes, buffer));
+    }
+    *out = (gpu_binding){*buffer, 0, (own->bytes + 3) / 4 * 4};
+    return BRINK_OK;
 }
 
-static bool is_own(const gpu_program *g, uint32_t root)
+brink_status gpu_joined(gpu_program *g, const tensor *const *list, uint32_t count, gpu_binding *out)
 {
-    const plan_tensor *t = &g->p->tensors[root];
-    return !(g->p->ir.values[t->value].fixed && t->t.data == g->p->ir.values[t->value].data);
+    *out = (gpu_binding){0};
+    if (count == 1)
+        return gpu_constant(g, list[0], out);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const plan_tensor *t = &g->p->tensors[root_of(list[i])];
+        if (t->place != PLAN_CONST || !is_fixed(g, root_of(list[i])))
+            return BRINK_OK;
+        bytes += t->bytes;
+    }
+    weight *w;
+    bool found;
+    TRY(find_weight(g, list[0]->data, bytes, &w, &found));
+    if (!found) {
+        char *all = core_alloc(g->d->context, bytes);
+        if (all == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        for (uint64_t i = 0, at = 0; i < count; i++) {
+            const plan_tensor *t = &g->p->tensors[root_of(list[i])];
+            memcpy(all + at, t->t.data, (size_t)t->bytes);
+            at += t->bytes;
+        }
+        brink_status status = upload(g->d, all, bytes, &w->buffer);
+        core_free(g->d->context, all);
+        TRY(status);
+        g->weights->count++;
+    }
+    *out = (gpu_binding){w->buffer, 0, (bytes + 3) / 4 * 4};
+    return BRINK_OK;
 }
 
 /* ── The list of actions ── */
@@ -131,7 +179,7 @@ static void act(gpu_program *g, action_kind kind, uint32_t index)
     g->actions[g->action_count++] = (gpu_action){kind, index};
 }
 
-static brink_status list_actions(gpu_executor *e, gpu_program *g, bool *host, bool *device)
+static brink_status list_actions(gpu_program *g, bool *host, bool *device)
 {
     plan *p = g->p;
     for (uint32_t i = 0; i < p->tensor_count; i++) {
@@ -150,9 +198,9 @@ static brink_status list_actions(gpu_executor *e, gpu_program *g, bool *host, bo
             uint32_t root = root_of(t);
             bool away = s->away && (i >= 32 || !(host_inputs(s->op) >> i & 1));
             bool *there = away ? device : host;
-            if (away && p->tensors[root].place == PLAN_CONST) {
-                TRY(bind_constant(e, g, root));
-            } else if (!there[root] && p->tensors[root].resident) {
+            if (away && p->tensors[root].place == PLAN_CONST)
+                continue; /* uploaded when first bound */
+            if (!there[root] && p->tensors[root].resident) {
                 return core_fail(g->d->context, BRINK_UNSUPPORTED,
                                  "%s: %s reads the cache, and has no GPU kernel for it",
                                  p->ir.model->file, s->args.node->type);
@@ -216,7 +264,7 @@ static void release(plan *p)
         if (g->slots[i].group != NULL)
             GPU_CALL(BindGroupRelease)(g->slots[i].group);
     for (uint32_t i = 0; g->constants != NULL && i < p->tensor_count; i++)
-        if (g->constants[i] != NULL && is_own(g, i))
+        if (g->constants[i] != NULL && !is_fixed(g, i))
             gpu_buffer_free(g->constants[i]);
     gpu_buffer_free(g->arena);
     gpu_buffer_free(g->uniforms);
@@ -240,6 +288,7 @@ static brink_status prepare(const executor *base, plan *p)
     p->prepared = g;
     g->d = e->d;
     g->p = p;
+    g->weights = &e->weights;
     uint64_t reads = p->ir.output_count + 1, count = (uint64_t)p->tensor_count + 1;
     for (uint32_t k = 0; k < p->step_count; k++)
         reads += p->steps[k].args.in_count + 1;
@@ -249,7 +298,7 @@ static brink_status prepare(const executor *base, plan *p)
     bool *valid = core_calloc(context, 2 * count, sizeof *valid);
     brink_status status = BRINK_OUT_OF_MEMORY;
     if (g->constants != NULL && g->offsets != NULL && g->actions != NULL && valid != NULL)
-        status = list_actions(e, g, valid, valid + count);
+        status = list_actions(g, valid, valid + count);
     core_free(context, valid);
     if (status == BRINK_OK)
         status = lay_out(g);

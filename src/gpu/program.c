@@ -71,19 +71,34 @@ static void make_group(gpu_program *g, uint32_t index)
 }
 
 /* Where a tensor lies, and whether a plan writes there. */
-static gpu_binding locate(const gpu_program *g, const tensor *t, bool *writable)
+static brink_status locate(gpu_program *g, const tensor *t, gpu_binding *out, bool *writable)
 {
     const plan_tensor *own = (const plan_tensor *)t;
     const plan_tensor *root = &g->p->tensors[own->root];
-    uint64_t bytes = (root->bytes + 3) / 4 * 4;
     *writable = root->place != PLAN_CONST;
     if (root->place == PLAN_CONST)
-        return (gpu_binding){g->constants[own->root], 0, bytes};
+        return gpu_constant(g, &root->t, out);
     if (root->resident) {
         const gpu_memory *m = root->t.data;
-        return (gpu_binding){m->buffer, 0, m->bytes};
+        *out = (gpu_binding){m->buffer, 0, m->bytes};
+        return BRINK_OK;
     }
-    return (gpu_binding){g->arena, g->offsets[own->root], bytes};
+    *out = (gpu_binding){g->arena, g->offsets[own->root], (root->bytes + 3) / 4 * 4};
+    return BRINK_OK;
+}
+
+bool gpu_arena(const gpu_program *g, gpu_binding *out)
+{
+    *out = (gpu_binding){g->arena, 0, g->arena_bytes};
+    return g->arena_bytes <= g->d->limits.maxStorageBufferBindingSize;
+}
+
+bool gpu_arena_offset(const gpu_program *g, const tensor *t, uint32_t size, uint32_t *out)
+{
+    const plan_tensor *own = (const plan_tensor *)t;
+    const plan_tensor *root = &g->p->tensors[own->root];
+    *out = (uint32_t)(g->offsets[own->root] / size);
+    return root->place != PLAN_CONST && !root->resident;
 }
 
 /* WebGPU's limit on each dimension of the grid; kernels read a linear index and stop past the end. */
@@ -104,8 +119,10 @@ brink_status gpu_encode(gpu_program *g, const gpu_dispatch *dispatch)
     gpu_binding bindings[GPU_BINDINGS];
     gpu_kernel_source source = {dispatch->head, dispatch->body, dispatch->count, 0};
     for (uint32_t i = 0; i < dispatch->count; i++) {
-        bool writable;
-        bindings[i] = locate(g, dispatch->tensors[i], &writable);
+        bool writable = dispatch->written >> i & 1;
+        bindings[i] = dispatch->bindings[i];
+        if (dispatch->tensors[i] != NULL)
+            TRY(locate(g, dispatch->tensors[i], &bindings[i], &writable));
         source.writable |= (uint32_t)writable << i;
         if (bindings[i].bytes == 0) /* an empty input: some valid bytes that nobody reads */
             bindings[i].bytes = 4;

@@ -56,10 +56,13 @@ typedef struct gpu_program {
     int mapped;                    /* 0: not yet, 1: done, −1: failed */
 } gpu_program;
 
-/* What a kernel asks for; tensors in the order of the file's bindings from 1 on. */
+/* What a kernel asks for, in the order of the file's bindings from 1 on: a tensor or, where that is
+   NULL, a binding of its own. */
 typedef struct gpu_dispatch {
     const char *head, *body;
     const tensor *tensors[GPU_BINDINGS];
+    gpu_binding bindings[GPU_BINDINGS];
+    uint32_t written; /* bit i: bindings[i] is read_write */
     uint32_t count;
     const void *parameters; /* a uniform struct of at most GPU_PARAMETERS bytes */
     uint32_t bytes;
@@ -68,6 +71,19 @@ typedef struct gpu_dispatch {
 } gpu_dispatch;
 
 brink_status gpu_encode(gpu_program *g, const gpu_dispatch *dispatch);
+
+/* The whole arena, for kernels that write several tensors or read and write by offset; false where it
+   is larger than a binding may be. */
+bool gpu_arena(const gpu_program *g, gpu_binding *out);
+
+/* Where a tensor begins in it, in elements of `size` bytes; false where it lies elsewhere. */
+bool gpu_arena_offset(const gpu_program *g, const tensor *t, uint32_t size, uint32_t *out);
+
+/* A constant; and several constants of the model one after another, as a buffer of their own: bytes is
+   0 where one is not a constant of the model. */
+brink_status gpu_constant(gpu_program *g, const tensor *t, gpu_binding *out);
+brink_status gpu_joined(gpu_program *g, const tensor *const *list, uint32_t count,
+                        gpu_binding *out);
 
 /* Hands what was encoded to the queue, after it `copies` (source offset, size) to staging. */
 typedef struct gpu_copy {

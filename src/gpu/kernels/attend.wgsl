@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         vector[i] = query(q + i) * query_scale(i) * inverse;
     }
     workgroupBarrier();
-    var turned: array<f32, 4>;
+    var turned = array<f32, 4>();
     for (var j = 0u; j < 4u; j++) {
         let i = local + 64u * j;
         if (i < p.d) {
@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let cell = p.cache_at + head / (p.heads / p.kv_heads) * p.capacity * p.d;
     var top = -0x1.fffffep+127f;
     var sum = 0.0;
-    var y_: array<f32, 4>;
+    var y_ = array<f32, 4>();
     for (var tile = begin; tile < end; tile += 64u) {
         let k = tile + local;
         var score = -0x1.fffffep+127f;

@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let inside = rest == 0u; // a folded grid may reach past the end
     let row = local / 16u * 4u;
     let column = local % 16u * 4u;
-    var sum: array<vec4<f32>, 4>;
+    var sum = array<vec4<f32>, 4>();
     for (var k0 = 0u; k0 < p.k; k0 += depth) {
         for (var i = local; i < tile * depth; i += 256u) {
             let m = m0 + i / depth;
