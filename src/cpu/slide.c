@@ -254,7 +254,7 @@ static bool lay_out(slide_job *job, uint32_t threads)
     for (uint32_t d = 0; d < job->rank; d++)
         if (job->total[d] == 0) /* an output_shape so small that no tap reaches it */
             return true;
-    job->merged = same_taps(job) ? job->parts : 1;
+    job->merged = same_taps(job) && job->s->outputs * job->parts > 2 ? job->parts : 1; /* 2: taps */
     if (job->direct && flat) { /* every element once: space is one dimension */
         job->rank = 1;
         job->total[0] = job->image[0] = job->result[0] = job->image_size;

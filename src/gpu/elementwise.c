@@ -36,10 +36,22 @@ __attribute__((format(printf, 2, 3))) static void put(text *t, const char *forma
         t->used = HEAD - 1;
 }
 
-/* The functions that WGSL lacks or that drivers get wrong far from zero.
+/* The functions that WGSL lacks, or that drivers get wrong far from zero; NaN is told by its bits, since
+   compilers may assume that there is none.
    Drivers may give sin and cos 2^-11: these are Moshier's sinf and cosf (Cephes), reduced by pi / 2 in
    three parts. erf: its series near zero, else Press et al., "Numerical Recipes" 6.2 (1.2e-7 everywhere). */
 static const char functions[] =
+    "fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }\n"
+    "fn exp_(x: f32) -> f32 { return select(exp(x), x, nan_(x)); }\n"
+    "fn log_(x: f32) -> f32 {\n" /* of a subnormal by its bits: drivers may take it for 0 */
+    "  let bits = bitcast<u32>(x);\n"
+    "  if (nan_(x) || (bits > 0x80000000u)) { return bitcast<f32>(0x7fc00000u + walk.zero); }\n"
+    "  if ((bits & 0x7fffffffu) == 0u) { return bitcast<f32>(0xff800000u + walk.zero); }\n"
+    "  if (bits < 0x00800000u) { return log(f32(bits)) - 103.27893; }\n"
+    "  return log(x);\n"
+    "}\n"
+    "fn min_(x: f32, y: f32) -> f32 { return select(select(min(x, y), y, nan_(y)), x, nan_(x)); }\n"
+    "fn max_(x: f32, y: f32) -> f32 { return select(select(max(x, y), y, nan_(y)), x, nan_(x)); }\n"
     "fn erf_(x: f32) -> f32 {\n"
     "  let a = abs(x);\n"
     "  if (a < 0.5) {\n"
@@ -53,9 +65,10 @@ static const char functions[] =
     "    t * (-0.82215223 + t * 0.17087277)))))))));\n"
     "  return select(r - 1.0, 1.0 - r, x >= 0.0);\n"
     "}\n"
-    "fn tanh_(x: f32) -> f32 { return tanh(clamp(x, -10.0, 10.0)); }\n"
-    "fn sigmoid_(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }\n"
+    "fn tanh_(x: f32) -> f32 { return select(tanh(clamp(x, -10.0, 10.0)), x, nan_(x)); }\n"
+    "fn sigmoid_(x: f32) -> f32 { return 1.0 / (1.0 + exp_(-x)); }\n"
     "fn sin_(x: f32, quarter: i32) -> f32 {\n" /* sin(x + quarter * pi/2) */
+    "  if (abs(x) > 30000.0) { return select(sin(x), cos(x), quarter == 1); }\n"
     "  let n = round(x * 0.636619772);\n"
     "  let r = ((x - n * 1.5703125) - n * 4.8351288e-4) - n * 3.1385570e-7;\n"
     "  let s = r * r;\n"
@@ -183,14 +196,14 @@ BINARY(add, "x + y")
 BINARY(sub, "x - y")
 BINARY(mul, "x * y")
 BINARY(div, "x / y")
-BINARY(min, "select(y, x, x != x || x < y)")
-BINARY(max, "select(y, x, x != x || x > y)")
+BINARY(min, "min_(x, y)")
+BINARY(max, "max_(x, y)")
 UNARY(abs, "abs(x)")
 UNARY(neg, "-x")
 UNARY(sqrt, "sqrt(x)")
 UNARY(reciprocal, "1.0 / x")
-UNARY(exp, "exp(x)")
-UNARY(log, "log(x)")
+UNARY(exp, "exp_(x)")
+UNARY(log, "log_(x)")
 UNARY(erf, "erf_(x)")
 UNARY(sin, "sin_(x, 0)")
 UNARY(cos, "sin_(x, 1)")
@@ -200,7 +213,7 @@ UNARY(relu, "select(x, 0.0, x < 0.0)")
 UNARY(floor, "floor(x)")
 UNARY(ceil, "ceil(x)")
 UNARY(round, "round(x)")
-UNARY(softplus, "max(x, 0.0) + log(1.0 + exp(-abs(x)))")
+UNARY(softplus, "max_(x, 0.0) + log(1.0 + exp_(-abs(x)))")
 UNARY(softsign, "x / (1.0 + abs(x))")
 UNARY(hard_swish, "x * clamp(x / 6.0 + 0.5, 0.0, 1.0)")
 
@@ -213,16 +226,16 @@ static const char *const chain_text[] = {
     [CHAIN_MUL] = "x * y",
     [CHAIN_DIV] = "x / y",
     [CHAIN_DIV_INTO] = "y / x",
-    [CHAIN_MIN] = "select(y, x, x != x || x < y)",
-    [CHAIN_MAX] = "select(y, x, x != x || x > y)",
+    [CHAIN_MIN] = "min_(x, y)",
+    [CHAIN_MAX] = "max_(x, y)",
     [CHAIN_NEG] = "-x",
     [CHAIN_ABS] = "abs(x)",
     [CHAIN_SQUARE] = "x * x",
     [CHAIN_SQRT] = "sqrt(x)",
     [CHAIN_RECIPROCAL] = "1.0 / x",
-    [CHAIN_CLIP] = "select(min(max(x, p), q), x, x != x)",
+    [CHAIN_CLIP] = "select(min(max(x, p), q), x, nan_(x))",
     [CHAIN_SLOPE] = "select(x, p * x, x < 0.0)",
-    [CHAIN_EXP] = "exp(x)",
+    [CHAIN_EXP] = "exp_(x)",
     [CHAIN_ERF] = "erf_(x)",
     [CHAIN_TANH] = "tanh_(x)",
     [CHAIN_SIGMOID] = "sigmoid_(x)",

@@ -330,12 +330,14 @@ static brink_status start_download(gpu_program *g)
     enum { MOST = 64 };
     gpu_copy copies[MOST];
     uint64_t total = 0;
-    uint32_t count = 0;
+    uint32_t count = 0, filled = 0;
     while (count < MOST && g->action + count < g->action_count &&
            g->actions[g->action + count].kind == DOWNLOAD) {
-        uint32_t root = g->actions[g->action + count].index;
-        copies[count] = (gpu_copy){g->offsets[root], copied(bytes_now(g->p, root))};
-        total += copies[count++].bytes;
+        uint32_t root = g->actions[g->action + count++].index;
+        uint64_t bytes = copied(bytes_now(g->p, root));
+        if (bytes != 0)
+            copies[filled++] = (gpu_copy){g->offsets[root], bytes};
+        total += bytes;
     }
     if (total > g->staging_bytes) {
         gpu_buffer_free(g->staging);
@@ -346,7 +348,7 @@ static brink_status start_download(gpu_program *g)
             return BRINK_OUT_OF_MEMORY;
         g->staging_bytes = total;
     }
-    TRY(gpu_program_submit(g, copies, count));
+    TRY(gpu_program_submit(g, copies, filled));
     g->waiting = count;
     g->mapped = total == 0;
     if (total != 0)

@@ -142,6 +142,13 @@ typedef struct rows_parameters {
     uint32_t k, n, units, block, blocks, x_at, ends[2], y_at[4], widths[4];
 } rows_parameters;
 
+/* How many columns one binding takes: all, or a number that keeps every offset aligned. */
+static uint64_t columns_bound(const gpu_device *d, uint64_t column, int64_t columns)
+{
+    uint64_t most = d->limits.maxStorageBufferBindingSize / column;
+    return most >= (uint64_t)columns ? (uint64_t)columns : most / GPU_ALIGN * GPU_ALIGN;
+}
+
 /* *done stays false where the tiles have to do it. */
 static brink_status few_rows(gpu_program *g, const nbits *p, int64_t m, bool *done)
 {
@@ -186,15 +193,28 @@ static brink_status few_rows(gpu_program *g, const nbits *p, int64_t m, bool *do
     TRY(gpu_joined(g, scale, p->count, &d.bindings[2]));
     if (zero[0] != NULL)
         TRY(gpu_joined(g, zero, p->count, &d.bindings[d.count++]));
-    for (uint32_t i = 1; i < d.count; i++)
-        if (d.bindings[i].bytes == 0 ||
-            d.bindings[i].bytes > g->d->limits.maxStorageBufferBindingSize)
-            return BRINK_OK;
+    uint64_t column = (uint64_t)(p->k * p->bits / 8), most = columns_bound(g->d, column, columns);
+    if (d.bindings[1].bytes == 0 || d.bindings[2].bytes == 0 ||
+        (zero[0] != NULL && d.bindings[3].bytes == 0) || (most < (uint64_t)columns && p->count > 1) || most == 0)
+        return BRINK_OK;
     PUT(&h, "const rows = %uu;\n", (uint32_t)m);
     put_scales(&h, p, 3, zero[0] != NULL ? 4 : 0, "p.blocks");
-    d.groups = ((uint64_t)columns + COLUMNS - 1) / COLUMNS;
     *done = true;
-    return gpu_encode(g, &d);
+    const gpu_dispatch whole = d;
+    for (uint64_t n = 0; n < (uint64_t)columns; n += most) {
+        uint64_t some = (uint64_t)columns - n < most ? (uint64_t)columns - n : most;
+        for (uint32_t i = 1; i < d.count; i++) { /* the same share of weights, scales, zero points */
+            uint64_t each = whole.bindings[i].bytes / (uint64_t)columns;
+            d.bindings[i].offset = n * each;
+            d.bindings[i].bytes =
+                most < (uint64_t)columns ? some * each : whole.bindings[i].bytes;
+        }
+        parameters.n = (uint32_t)some;
+        d.groups = (some + COLUMNS - 1) / COLUMNS;
+        TRY(gpu_encode(g, &d));
+        parameters.y_at[0] += (uint32_t)some;
+    }
+    return BRINK_OK;
 }
 
 static brink_status run(gpu_program *g, const kernel_args *a, const nbits *p)

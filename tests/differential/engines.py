@@ -76,7 +76,8 @@ class ContextDesc(ctypes.Structure):
 
 class ModelDesc(ctypes.Structure):
     _fields_ = [("graph", ctypes.c_char_p), ("graph_only", ctypes.c_bool),
-                ("no_weights", ctypes.c_bool), ("exact", ctypes.c_bool)]
+                ("no_weights", ctypes.c_bool), ("exact", ctypes.c_bool),
+                ("all_values", ctypes.c_bool), ("gpu", ctypes.c_bool)]
 
 
 class RunDesc(ctypes.Structure):
@@ -108,6 +109,14 @@ class Brink:
         desc = ContextDesc(threads=threads, memory_budget=1 << 31)
         if library.brink_context_create(ctypes.byref(desc), ctypes.byref(self.context)):
             raise MemoryError("brink_context_create")
+        self.gpu = os.environ.get("BRINK_BACKEND") == "gpu"  # what has a kernel there, that is
+        if self.gpu:
+            os.environ.setdefault("BRINK_WEBGPU", str(ROOT / "build/libwgpu_native.so"))
+            os.environ.setdefault("NODEVICE_SELECT", "1")  # Mesa's layer looks for a display
+            task = ctypes.c_void_p()
+            self.must(library.brink_gpu_begin(self.context, None, ctypes.byref(task)))
+            self.wait(task)
+            library.brink_task_destroy(task)
 
     def wait(self, task):
         while True:
@@ -122,7 +131,7 @@ class Brink:
 
     def load(self, data):
         library, task = self.library, ctypes.c_void_p()
-        desc = ModelDesc(graph_only=True, exact=True)
+        desc = ModelDesc(graph_only=True, exact=True, gpu=self.gpu)
         self.must(library.brink_model_load_begin(self.context, ctypes.byref(desc),
                                                  ctypes.byref(task)))
         try:

@@ -97,6 +97,9 @@ def convolutions():
         bias = f32(w[1] * attrs.get("group", 1))
         case("ConvTranspose", [f32(*shape), f32(*w), bias], const=[1, 2], atol=1e-4, rtol=1e-4,
              **attrs)
+    # two parts of one output: strides that double one dimension alone
+    case("ConvTranspose", [f32(1, 4, 7, 6, 1), f32(4, 1, 2, 3, 1)], atol=1e-4, rtol=1e-4,
+         strides=[2, 1, 1])
     case("ConvTranspose", [of(np.float64, 1, 3, 7, 6), of(np.float64, 3, 5, 3, 3),
                            of(np.float64, 5)], strides=[2, 2])
 
