@@ -14,7 +14,7 @@
 enum { WALK_RANK = 8, OPERANDS = GPU_BINDINGS - 1, HEAD = 8192 /* bytes */ };
 
 typedef struct walk {
-    uint32_t count, rank, zero, unused;
+    uint32_t count, rank, unused[2];
     uint32_t dims[WALK_RANK];
     uint32_t strides[12 * 4];
 } walk;
@@ -35,50 +35,6 @@ __attribute__((format(printf, 2, 3))) static void put(text *t, const char *forma
     if (t->used >= HEAD)
         t->used = HEAD - 1;
 }
-
-/* The functions that WGSL lacks, or that drivers get wrong far from zero; NaN is told by its bits, since
-   compilers may assume that there is none.
-   Drivers may give sin and cos 2^-11: these are Moshier's sinf and cosf (Cephes), reduced by pi / 2 in
-   three parts. erf: its series near zero, else Press et al., "Numerical Recipes" 6.2 (1.2e-7 everywhere). */
-static const char functions[] =
-    "fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }\n"
-    "fn exp_(x: f32) -> f32 { return select(exp(x), x, nan_(x)); }\n"
-    "fn log_(x: f32) -> f32 {\n" /* of a subnormal by its bits: drivers may take it for 0 */
-    "  let bits = bitcast<u32>(x);\n"
-    "  if (nan_(x) || (bits > 0x80000000u)) { return bitcast<f32>(0x7fc00000u + walk.zero); }\n"
-    "  if ((bits & 0x7fffffffu) == 0u) { return bitcast<f32>(0xff800000u + walk.zero); }\n"
-    "  if (bits < 0x00800000u) { return log(f32(bits)) - 103.27893; }\n"
-    "  return log(x);\n"
-    "}\n"
-    "fn min_(x: f32, y: f32) -> f32 { return select(select(min(x, y), y, nan_(y)), x, nan_(x)); }\n"
-    "fn max_(x: f32, y: f32) -> f32 { return select(select(max(x, y), y, nan_(y)), x, nan_(x)); }\n"
-    "fn erf_(x: f32) -> f32 {\n"
-    "  let a = abs(x);\n"
-    "  if (a < 0.5) {\n"
-    "    let s = x * x;\n"
-    "    return x * (1.1283791671 + s * (-0.3761263890 + s * (0.1128379167 + s * (-0.0268661706 +\n"
-    "      s * (0.0052239776 + s * (-0.0008548327 + s * (0.0001205533 + s * -0.0000149257)))))));\n"
-    "  }\n"
-    "  let t = 1.0 / (1.0 + 0.5 * a);\n"
-    "  let r = t * exp(-a * a - 1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 +\n"
-    "    t * (-0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 +\n"
-    "    t * (-0.82215223 + t * 0.17087277)))))))));\n"
-    "  return select(r - 1.0, 1.0 - r, x >= 0.0);\n"
-    "}\n"
-    "fn tanh_(x: f32) -> f32 { return select(tanh(clamp(x, -10.0, 10.0)), x, nan_(x)); }\n"
-    "fn sigmoid_(x: f32) -> f32 { return 1.0 / (1.0 + exp_(-x)); }\n"
-    "fn sin_(x: f32, quarter: i32) -> f32 {\n" /* sin(x + quarter * pi/2) */
-    "  if (abs(x) > 30000.0) { return select(sin(x), cos(x), quarter == 1); }\n"
-    "  let n = round(x * 0.636619772);\n"
-    "  let r = ((x - n * 1.5703125) - n * 4.8351288e-4) - n * 3.1385570e-7;\n"
-    "  let s = r * r;\n"
-    "  let k = i32(n) + quarter;\n"
-    "  let a = r + r * s * (-1.6666654611e-1 + s * (8.3321608736e-3 + s * -1.9515295891e-4));\n"
-    "  let b = 1.0 + s * (-0.5 + s * (4.166664568298827e-2 + s * (-1.388731625493765e-3 +\n"
-    "    s * 2.443315711809948e-5)));\n"
-    "  let y = select(a, b, (k & 1) != 0);\n"
-    "  return select(y, -y, (k & 2) != 0);\n"
-    "}\n";
 
 /* ── Bindings: each value once, though an operator may read it twice ── */
 
@@ -110,7 +66,7 @@ static void put_bindings(text *t, const operands *o)
     for (uint32_t i = 1; i < o->count; i++)
         put(t, "@group(0) @binding(%u) var<storage, ACCESS_%u> x%u: array<f32>;\n", i + 1, i + 1,
             i);
-    put(t, "%s", functions);
+    put(t, "%s", gpu_source_functions);
 }
 
 static brink_status encode(gpu_program *g, const operands *o, const text *head, walk *w)
@@ -251,7 +207,7 @@ static void put_number(text *t, const char *name, float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    put(t, "    let %s = bitcast<f32>(0x%08xu + walk.zero);\n", name, bits);
+    put(t, "    let %s = bitcast<f32>(0x%08xu + zero_);\n", name, bits);
 }
 
 /* The run and period with which a chain's operand meets the output (see graph/chain.h). */

@@ -195,7 +195,8 @@ static brink_status few_rows(gpu_program *g, const nbits *p, int64_t m, bool *do
         TRY(gpu_joined(g, zero, p->count, &d.bindings[d.count++]));
     uint64_t column = (uint64_t)(p->k * p->bits / 8), most = columns_bound(g->d, column, columns);
     if (d.bindings[1].bytes == 0 || d.bindings[2].bytes == 0 ||
-        (zero[0] != NULL && d.bindings[3].bytes == 0) || (most < (uint64_t)columns && p->count > 1) || most == 0)
+        (zero[0] != NULL && d.bindings[3].bytes == 0) ||
+        (most < (uint64_t)columns && p->count > 1) || most == 0)
         return BRINK_OK;
     PUT(&h, "const rows = %uu;\n", (uint32_t)m);
     put_scales(&h, p, 3, zero[0] != NULL ? 4 : 0, "p.blocks");
@@ -203,11 +204,11 @@ static brink_status few_rows(gpu_program *g, const nbits *p, int64_t m, bool *do
     const gpu_dispatch whole = d;
     for (uint64_t n = 0; n < (uint64_t)columns; n += most) {
         uint64_t some = (uint64_t)columns - n < most ? (uint64_t)columns - n : most;
-        for (uint32_t i = 1; i < d.count; i++) { /* the same share of weights, scales, zero points */
+        for (uint32_t i = 1; i < d.count;
+             i++) { /* the same share of weights, scales, zero points */
             uint64_t each = whole.bindings[i].bytes / (uint64_t)columns;
             d.bindings[i].offset = n * each;
-            d.bindings[i].bytes =
-                most < (uint64_t)columns ? some * each : whole.bindings[i].bytes;
+            d.bindings[i].bytes = most < (uint64_t)columns ? some * each : whole.bindings[i].bytes;
         }
         parameters.n = (uint32_t)some;
         d.groups = (some + COLUMNS - 1) / COLUMNS;

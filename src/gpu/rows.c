@@ -28,7 +28,7 @@ static brink_status softmax(gpu_program *g, const kernel_args *a, int64_t defaul
     int64_t n = dims_product(x, axis, end), inner = dims_product(x, end, x->rank);
     int64_t rows = n == 0 ? 0 : tensor_count(x) / n;
     const uint32_t p[4] = {(uint32_t)rows, (uint32_t)n, (uint32_t)inner, take_log};
-    return gpu_encode(g, &(gpu_dispatch){.head = "",
+    return gpu_encode(g, &(gpu_dispatch){.head = gpu_source_functions,
                                          .body = gpu_source_softmax,
                                          .tensors = {a->out[0], x},
                                          .count = 2,

@@ -1,6 +1,7 @@
 """One case through the engines, to a verdict."""
 
 import engines
+import numpy as np
 from compare import compare
 from explained import explanation
 
@@ -44,6 +45,16 @@ def answers(case):
         yield None, case, "; ".join(reasons)
 
 
+def flushed(case):
+    """The case with subnormal f32 values as zeros: what a GPU may make of them."""
+    def flush(array):
+        if array.dtype != np.float32:
+            return array
+        return np.where(np.abs(array) < np.finfo(np.float32).tiny, np.copysign(0, array), array
+                        ).astype(np.float32)
+    return case.but(values={k: flush(v) for k, v in case.values.items()})
+
+
 def judge(case, brink, mark=lambda phase: None):
     """(verdict, text). `mark` is told which engine is at work, in case it does not come back."""
     mark("reference")
@@ -71,6 +82,11 @@ def judge(case, brink, mark=lambda phase: None):
         return others[0]
     if name != "onnxruntime" and agrees():
         return AGREES, ""
+    if brink.gpu and ours is not None:
+        zeros = flushed(case)
+        name, held, theirs_of_zeros = next(answers(zeros))
+        if name and compare(held, ours, theirs_of_zeros, runner(zeros, name)) is None:
+            return EXPLAINED, "WGSL 15.7.2: subnormal numbers may be taken for zero"
     reason = explanation(case, ours, theirs, agrees)
     if reason:
         return EXPLAINED, reason

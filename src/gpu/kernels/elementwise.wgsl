@@ -6,7 +6,6 @@
 struct Walk {
     count: u32,
     rank: u32,
-    zero: u32, // so that no literal is infinite or NaN to the compiler
     dims: array<vec4<u32>, 2>,
     strides: array<vec4<u32>, 12>,
 }

@@ -22,13 +22,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let at = r / p.inner * p.n * p.inner + r % p.inner;
     var top = -0x1.fffffep+127f;
     for (var i = local; i < p.n; i += 64u) {
-        top = max(top, x[at + i * p.inner]);
+        top = max_(top, x[at + i * p.inner]);
     }
     part[local] = top;
     workgroupBarrier();
     for (var half = 32u; half > 0u; half /= 2u) {
         if (local < half) {
-            part[local] = max(part[local], part[local + half]);
+            part[local] = max_(part[local], part[local + half]);
         }
         workgroupBarrier();
     }
@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     workgroupBarrier();
     var sum = 0.0;
     for (var i = local; i < p.n; i += 64u) {
-        sum += exp(x[at + i * p.inner] - top);
+        sum += exp_(x[at + i * p.inner] - top);
     }
     part[local] = sum;
     workgroupBarrier();
@@ -49,6 +49,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     sum = part[0];
     for (var i = local; i < p.n; i += 64u) {
         let z = x[at + i * p.inner] - top;
-        y[at + i * p.inner] = select(exp(z) / sum, z - log(sum), p.log != 0u);
+        y[at + i * p.inner] = select(exp_(z) / sum, z - log_(sum), p.log != 0u);
     }
 }
