@@ -42,6 +42,9 @@ void nd_dense(nd *w, uint32_t rank, const int64_t *dims);
 /* Strides of a dense array. */
 void dense_strides(uint32_t rank, const int64_t *dims, int64_t *strides);
 
+/* What a Slice copies: operand 1 of the walk is its input from element `from` on. */
+brink_status slice_walk(const kernel_args *a, nd *w, int64_t *from);
+
 /* Product of dims[from, to). */
 static inline int64_t dims_product(const tensor *t, uint32_t from, uint32_t to)
 {

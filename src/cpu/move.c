@@ -113,25 +113,19 @@ static int64_t int_list_at(const int_list *l, uint32_t i)
     return l->listed != NULL ? l->listed[i] : tensor_int(l->t, i);
 }
 
-brink_status cpu_slice(const kernel_args *a)
+brink_status slice_walk(const kernel_args *a, nd *w, int64_t *from)
 {
-    const tensor *x = a->in[0];
-    tensor *out = a->out[0];
-    uint32_t size = element_bytes(x->type), axis;
+    const tensor *x = a->in[0], *out = a->out[0];
+    uint32_t axis;
     int_list starts = int_list_of(a, ATTR_starts, 1), axes = int_list_of(a, ATTR_axes, 3);
     int_list steps = {0};
     if (kernel_in(a, 4) != NULL)
         steps = int_list_of(a, ATTR_UNKNOWN, 4);
     int64_t dense[BRINK_MAX_RANK];
-    nd w;
-    if (size == 0)
-        return kernel_bad_type(a, x->type);
-    if (tensor_count(out) == 0)
-        return BRINK_OK;
     dense_strides(x->rank, x->dims, dense);
-    nd_dense(&w, out->rank, out->dims);
-    memcpy(w.stride[1], dense, x->rank * sizeof *dense);
-    const char *from = x->data;
+    nd_dense(w, out->rank, out->dims);
+    memcpy(w->stride[1], dense, x->rank * sizeof *dense);
+    *from = 0;
     for (uint32_t i = 0; i < starts.count; i++) {
         int64_t at = i < axes.count ? int_list_at(&axes, i) : (int64_t)i;
         int64_t start = int_list_at(&starts, i);
@@ -146,10 +140,24 @@ brink_status cpu_slice(const kernel_args *a)
             start = last;
         if (out->dims[axis] <= 1)
             step = 1; /* it may be any number, and is not used */
-        from += start * dense[axis] * size;
-        w.stride[1][axis] = dense[axis] * step;
+        *from += start * dense[axis];
+        w->stride[1][axis] = dense[axis] * step;
     }
-    nd_copy(a->context->pool, &w, out->data, from, size);
+    return BRINK_OK;
+}
+
+brink_status cpu_slice(const kernel_args *a)
+{
+    const tensor *x = a->in[0];
+    uint32_t size = element_bytes(x->type);
+    int64_t from;
+    nd w;
+    if (size == 0)
+        return kernel_bad_type(a, x->type);
+    if (tensor_count(a->out[0]) == 0)
+        return BRINK_OK;
+    TRY(slice_walk(a, &w, &from));
+    nd_copy(a->context->pool, &w, a->out[0]->data, (const char *)x->data + from * size, size);
     return BRINK_OK;
 }
 

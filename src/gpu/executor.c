@@ -56,6 +56,8 @@ static uint32_t host_inputs(op_id op)
     switch (op) {
     case OP_ms_GroupQueryAttention_1:
         return 1u << 5 | 1u << 6;
+    case OP_onnx_Slice_1:
+        return 15u << 1;
     case OP_onnx_Expand_8:
     case OP_onnx_Split_1:
         return 1u << 1;

@@ -138,6 +138,18 @@ brink_status gpu_split(gpu_program *g, const kernel_args *a)
     return BRINK_OK;
 }
 
+brink_status gpu_slice(gpu_program *g, const kernel_args *a)
+{
+    int64_t from;
+    nd w;
+    if (!takes(a))
+        return BRINK_UNSUPPORTED;
+    if (g == NULL || tensor_count(a->out[0]) == 0)
+        return BRINK_OK;
+    TRY(slice_walk(a, &w, &from));
+    return encode(g, a->out[0], 0, a->in[0], from, &w);
+}
+
 brink_status gpu_expand(gpu_program *g, const kernel_args *a)
 {
     const tensor *x = a->in[0];
