@@ -247,7 +247,7 @@ static brink_status lay_out(gpu_program *g)
         g->offsets[i] = t->offset;
         if (t->place == PLAN_EXTERNAL && t->root == i && !t->resident) {
             g->offsets[i] = g->arena_bytes;
-            g->arena_bytes += aligned(t->bytes);
+            g->arena_bytes += aligned(t->bytes + 1); /* a place even where it is empty */
         }
     }
     g->arena = gpu_buffer_create(g->d, g->arena_bytes,

@@ -151,13 +151,28 @@ brink_status gpu_encode(gpu_program *g, const gpu_dispatch *dispatch)
     return BRINK_OK;
 }
 
+/* An invalid bind group is an error before it is encoded: some libraries end the program at it. */
+static brink_status make_groups(gpu_program *g)
+{
+    bool made = false;
+    for (uint32_t i = g->submitted; i < g->next; i++)
+        if (g->slots[i].group == NULL) {
+            make_group(g, i);
+            made = true;
+        }
+    brink_status status = made ? gpu_device_check(g->d) : BRINK_OK;
+    for (uint32_t i = g->submitted; status != BRINK_OK && i < g->next; i++) {
+        GPU_CALL(BindGroupRelease)(g->slots[i].group);
+        g->slots[i].group = NULL;
+    }
+    return status;
+}
+
 static void encode_pass(gpu_program *g, WGPUCommandEncoder encoder)
 {
     WGPUComputePassEncoder pass = GPU_CALL(CommandEncoderBeginComputePass)(encoder, NULL);
     for (uint32_t i = g->submitted; i < g->next; i++) {
         gpu_slot *s = &g->slots[i];
-        if (s->group == NULL)
-            make_group(g, i);
         GPU_CALL(ComputePassEncoderSetPipeline)(pass, s->pipeline->pipeline);
         GPU_CALL(ComputePassEncoderSetBindGroup)(pass, 0, s->group, 0, NULL);
         GPU_CALL(ComputePassEncoderDispatchWorkgroups)
@@ -172,6 +187,7 @@ brink_status gpu_program_submit(gpu_program *g, const gpu_copy *copies, uint32_t
     if (g->submitted == g->next && count == 0)
         return BRINK_OK;
     TRY(reserve_uniforms(g));
+    TRY(make_groups(g));
     if (g->submitted < g->next) {
         uint64_t at = (uint64_t)g->submitted * GPU_PARAMETERS;
         GPU_CALL(QueueWriteBuffer)
