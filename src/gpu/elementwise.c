@@ -94,9 +94,17 @@ static bool all_f32(const kernel_args *a, uint32_t inputs)
     return a->out_count != 0 && a->out[0] != NULL && a->out[0]->type == BRINK_F32;
 }
 
-/* `expression` of x and, with two inputs, y. */
+/* A literal of exactly this value: its bits. */
+static void put_number(text *t, const char *name, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put(t, "    let %s = bitcast<f32>(0x%08xu + zero_);\n", name, bits);
+}
+
+/* `expression` of x, of y with two inputs, and of two numbers p and q where they are given. */
 static brink_status map(gpu_program *g, const kernel_args *a, uint32_t inputs,
-                        const char *expression)
+                        const char *expression, const float *pq)
 {
     if (!all_f32(a, inputs) || (inputs != a->in_count && inputs == 2))
         return BRINK_UNSUPPORTED;
@@ -123,7 +131,10 @@ static brink_status map(gpu_program *g, const kernel_args *a, uint32_t inputs,
             flat = flat && n.stride[k + 1][d] == 1;
         }
     }
-    put(&head, "fn f(x: f32, y: f32) -> f32 { return %s; }\n", expression);
+    put(&head, "fn f(x: f32, y: f32) -> f32 {\n");
+    for (uint32_t k = 0; pq != NULL && k < 2; k++)
+        put_number(&head, k == 0 ? "p" : "q", pq[k]);
+    put(&head, "    return %s;\n}\n", expression);
     const char *where = flat ? "i" : "at(i, %uu)";
     put(&head, "fn value(i: u32) -> f32 { return f(");
     for (uint32_t k = 0; k < 2; k++) {
@@ -141,12 +152,12 @@ static brink_status map(gpu_program *g, const kernel_args *a, uint32_t inputs,
 #define UNARY(name, expression)                                                                    \
     brink_status gpu_##name(gpu_program *g, const kernel_args *a)                                  \
     {                                                                                              \
-        return map(g, a, 1, expression);                                                           \
+        return map(g, a, 1, expression, NULL);                                                     \
     }
 #define BINARY(name, expression)                                                                   \
     brink_status gpu_##name(gpu_program *g, const kernel_args *a)                                  \
     {                                                                                              \
-        return map(g, a, 2, expression);                                                           \
+        return map(g, a, 2, expression, NULL);                                                     \
     }
 BINARY(add, "x + y")
 BINARY(sub, "x - y")
@@ -173,6 +184,30 @@ UNARY(softplus, "max_(x, 0.0) + log(1.0 + exp_(-abs(x)))")
 UNARY(softsign, "x / (1.0 + abs(x))")
 UNARY(hard_swish, "x * clamp(x / 6.0 + 0.5, 0.0, 1.0)")
 
+/* Those with attributes. */
+#define UNARY_WITH(name, p, q, expression)                                                         \
+    brink_status gpu_##name(gpu_program *g, const kernel_args *a)                                  \
+    {                                                                                              \
+        return map(g, a, 1, expression, (const float[]){p, q});                                    \
+    }
+#define FLOAT(name, value) onnx_float(a->node, ATTR_##name, value)
+UNARY_WITH(leaky_relu, FLOAT(alpha, 0.01f), 0, "select(x, p * x, x < 0.0)")
+UNARY_WITH(elu, FLOAT(alpha, 1), 0, "select(x, p * expm1_(x), x < 0.0)")
+UNARY_WITH(selu, FLOAT(alpha, 1.67326319217681884765625f), FLOAT(gamma, 1.05070102214813232421875f),
+           "q * select(x, p * expm1_(x), x < 0.0)")
+UNARY_WITH(hard_sigmoid, FLOAT(alpha, 0.2f), FLOAT(beta, 0.5f), "max_(0.0, min_(1.0, p * x + q))")
+UNARY_WITH(thresholded_relu, FLOAT(alpha, 1), 0, "select(0.0, x, x > p)")
+UNARY_WITH(swish, FLOAT(alpha, 1), 0, "x * sigmoid_(p * x)")
+UNARY_WITH(quick_gelu, FLOAT(alpha, 1.702f), 0, "x * sigmoid_(p * x)")
+
+#define GELU "0.5 * x * (1.0 + erf_(x * 0.70710678))"
+#define GELU_TANH "x * sigmoid_(1.59576912 * (x + 0.044715 * x * x * x))"
+brink_status gpu_gelu(gpu_program *g, const kernel_args *a)
+{
+    const char *how = onnx_string(a->node, ATTR_approximate, "none");
+    return map(g, a, 1, strcmp(how, "tanh") == 0 ? GELU_TANH : GELU, NULL);
+}
+
 /* ── Chains ── */
 
 static const char *const chain_text[] = {
@@ -195,20 +230,12 @@ static const char *const chain_text[] = {
     [CHAIN_ERF] = "erf_(x)",
     [CHAIN_TANH] = "tanh_(x)",
     [CHAIN_SIGMOID] = "sigmoid_(x)",
-    [CHAIN_GELU] = "0.5 * x * (1.0 + erf_(x * 0.70710678))",
-    [CHAIN_GELU_TANH] = "x * sigmoid_(1.59576912 * (x + 0.044715 * x * x * x))",
+    [CHAIN_GELU] = GELU,
+    [CHAIN_GELU_TANH] = GELU_TANH,
     [CHAIN_SWISH] = "x * sigmoid_(p * x)",
     [CHAIN_HARD_SIGMOID] = "clamp(p * x + q, 0.0, 1.0)",
     [CHAIN_HARD_SWISH] = "x * clamp(x / 6.0 + 0.5, 0.0, 1.0)",
 };
-
-/* A literal of exactly this value: its bits. */
-static void put_number(text *t, const char *name, float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    put(t, "    let %s = bitcast<f32>(0x%08xu + zero_);\n", name, bits);
-}
 
 /* The run and period with which a chain's operand meets the output (see graph/chain.h). */
 static void period_of(const tensor *out, const tensor *operand, uint32_t *run, uint32_t *period)

@@ -5,6 +5,12 @@ var<private> zero_: u32 = 0u; // so that no literal is infinite or NaN to the co
 
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
 fn exp_(x: f32) -> f32 { return select(exp(x), x, nan_(x)); }
+// e^x - 1 without cancelling near zero (its series to x^6)
+fn expm1_(x: f32) -> f32 {
+    let near = x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666668 + x * (0.008333334 +
+        x * 0.0013888889)))));
+    return select(exp_(x) - 1.0, near, abs(x) < 0.25);
+}
 // of a subnormal by its bits: drivers may take it for 0
 fn log_(x: f32) -> f32 {
     let bits = bitcast<u32>(x);
