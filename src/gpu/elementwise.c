@@ -102,6 +102,23 @@ static void put_number(text *t, const char *name, float value)
     put(t, "    let %s = bitcast<f32>(0x%08xu + zero_);\n", name, bits);
 }
 
+/* How `count` inputs broadcast to the output. */
+static brink_status put_walk(const kernel_args *a, const tensor *const *in, uint32_t count, walk *w)
+{
+    nd n;
+    nd_broadcast(&n, a->out[0], in, count);
+    nd_collapse(&n);
+    if (n.rank > WALK_RANK)
+        return kernel_fail(a, BRINK_UNSUPPORTED, "gpu: more than %d dimensions", WALK_RANK);
+    w->rank = n.rank;
+    for (uint32_t d = 0; d < n.rank; d++) {
+        w->dims[d] = (uint32_t)n.dims[d];
+        for (uint32_t k = 0; k < count; k++)
+            w->strides[k * WALK_RANK + d] = (uint32_t)n.stride[k + 1][d];
+    }
+    return BRINK_OK;
+}
+
 /* `expression` of x, of y with two inputs, and of two numbers p and q where they are given. */
 static brink_status map(gpu_program *g, const kernel_args *a, uint32_t inputs,
                         const char *expression, const float *pq)
@@ -117,20 +134,10 @@ static brink_status map(gpu_program *g, const kernel_args *a, uint32_t inputs,
     for (uint32_t k = 0; k < inputs; k++)
         at[k] = bind(&o, a->in[k]);
     put_bindings(&head, &o);
-    nd n;
-    nd_broadcast(&n, a->out[0], a->in, inputs);
-    nd_collapse(&n);
-    if (n.rank > WALK_RANK)
-        return kernel_fail(a, BRINK_UNSUPPORTED, "gpu: more than %d dimensions", WALK_RANK);
-    w.rank = n.rank;
-    bool flat = n.rank == 1;
-    for (uint32_t d = 0; d < n.rank; d++) {
-        w.dims[d] = (uint32_t)n.dims[d];
-        for (uint32_t k = 0; k < inputs; k++) {
-            w.strides[k * WALK_RANK + d] = (uint32_t)n.stride[k + 1][d];
-            flat = flat && n.stride[k + 1][d] == 1;
-        }
-    }
+    TRY(put_walk(a, a->in, inputs, &w));
+    bool flat = w.rank == 1;
+    for (uint32_t k = 0; k < inputs; k++)
+        flat = flat && w.strides[k * WALK_RANK] == 1;
     put(&head, "fn f(x: f32, y: f32) -> f32 {\n");
     for (uint32_t k = 0; pq != NULL && k < 2; k++)
         put_number(&head, k == 0 ? "p" : "q", pq[k]);
@@ -206,6 +213,33 @@ brink_status gpu_gelu(gpu_program *g, const kernel_args *a)
 {
     const char *how = onnx_string(a->node, ATTR_approximate, "none");
     return map(g, a, 1, strcmp(how, "tanh") == 0 ? GELU_TANH : GELU, NULL);
+}
+
+/* The condition's bytes lie four a word. */
+brink_status gpu_where(gpu_program *g, const kernel_args *a)
+{
+    const tensor *const *in = a->in, *out = a->out[0];
+    if (in[0]->type != BRINK_BOOL || in[1]->type != BRINK_F32 || in[2]->type != BRINK_F32 ||
+        out->type != BRINK_F32)
+        return BRINK_UNSUPPORTED;
+    if (g == NULL)
+        return BRINK_OK;
+    operands o = {.list = {out}, .count = 1};
+    walk w = {0};
+    text head = {.used = 0};
+    uint32_t x = bind(&o, in[1]), y = bind(&o, in[2]);
+    put_bindings(&head, &o);
+    o.list[o.count++] = in[0];
+    put(&head, "@group(0) @binding(%u) var<storage, ACCESS_%u> bits: array<u32>;\n", o.count,
+        o.count);
+    TRY(put_walk(a, in, 3, &w));
+    put(&head,
+        "fn value(i: u32) -> f32 {\n"
+        "    let c = at(i, 0u);\n"
+        "    return select(x%u[at(i, 2u)], x%u[at(i, 1u)], (bits[c / 4u] >> (8u * (c %% 4u)) & 255u) "
+        "!= 0u);\n}\n",
+        y, x);
+    return encode(g, &o, &head, &w);
 }
 
 /* ── Chains ── */

@@ -39,14 +39,28 @@ typedef struct gpu_executor {
 
 /* ── Placement ── */
 
+/* Whether each tensor of a step fits a binding; the products of nbits.c bind their weights in parts. */
+static bool fits(const gpu_device *d, const plan_step *s)
+{
+    bool parts = s->op == OP_ms_MatMulNBits_1 || s->op == OP_brink_MatMulNBitsGroup_1;
+    for (uint32_t i = 0; i < s->args.in_count + s->args.out_count; i++) {
+        const tensor *t = i < s->args.in_count ? s->args.in[i] : s->args.out[i - s->args.in_count];
+        const plan_tensor *own = (const plan_tensor *)t;
+        if (t != NULL && own->bytes > d->limits.maxStorageBufferBindingSize &&
+            !(parts && own->place == PLAN_CONST))
+            return false;
+    }
+    return true;
+}
+
 static void place(const executor *base, plan *p)
 {
-    (void)base;
+    const gpu_device *d = ((const gpu_executor *)base)->d;
     for (uint32_t k = 0; k < p->step_count; k++) {
         plan_step *s = &p->steps[k];
         gpu_kernel_fn kernel = gpu_kernels[s->op];
-        s->away =
-            kernel != NULL && s->round == BRINK_UNDEFINED && kernel(NULL, &s->args) == BRINK_OK;
+        s->away = kernel != NULL && s->round == BRINK_UNDEFINED && fits(d, s) &&
+                  kernel(NULL, &s->args) == BRINK_OK;
     }
 }
 
@@ -64,6 +78,12 @@ static uint32_t host_inputs(op_id op)
     default:
         return 0;
     }
+}
+
+/* … and those that it reads there as well. */
+static uint32_t both_inputs(op_id op)
+{
+    return op == OP_onnx_Gather_1 ? 1u << 1 : 0;
 }
 
 static uint32_t root_of(const tensor *t)
@@ -200,6 +220,10 @@ static brink_status list_actions(gpu_program *g, bool *host, bool *device)
             uint32_t root = root_of(t);
             bool away = s->away && (i >= 32 || !(host_inputs(s->op) >> i & 1));
             bool *there = away ? device : host;
+            if (away && i < 32 && both_inputs(s->op) >> i & 1 && !host[root]) {
+                act(g, DOWNLOAD, root);
+                host[root] = true;
+            }
             if (away && p->tensors[root].place == PLAN_CONST)
                 continue; /* uploaded when first bound */
             if (!there[root] && p->tensors[root].resident) {

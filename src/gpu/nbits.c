@@ -102,6 +102,22 @@ static void put_scales(head *h, const nbits *p, uint32_t scale_at, uint32_t zero
         zero_at, zero_at, blocks);
 }
 
+/* ── Weights larger than a binding ── */
+
+/* How many columns one binding takes: all, or a number that keeps every offset aligned. */
+static uint64_t columns_bound(const gpu_device *d, uint64_t column, int64_t columns)
+{
+    uint64_t most = d->limits.maxStorageBufferBindingSize / column;
+    return most >= (uint64_t)columns ? (uint64_t)columns : most / GPU_ALIGN * GPU_ALIGN;
+}
+
+/* Columns n to n + some of what `whole` binds for all columns. */
+static gpu_binding share(const gpu_binding *whole, uint64_t columns, uint64_t n, uint64_t some)
+{
+    uint64_t each = whole->bytes / columns;
+    return some == columns ? *whole : (gpu_binding){whole->buffer, n * each, some * each};
+}
+
 /* ── Many rows ── */
 
 static brink_status tiles(gpu_program *g, const nbits *p, const part *q)
@@ -132,8 +148,27 @@ static brink_status tiles(gpu_program *g, const nbits *p, const part *q)
         "  let b = k / p.block;\n"
         "  let code = w[at * bits / 32u] >> (at * bits %% 32u) & ((1u << bits) - 1u);\n"
         "  return (f32(code) - zero_of(n, b)) * scale_of(n * p.w_row + b);\n}\n",
-        q->bias != NULL ? "bias[n]" : "0.0");
-    return gpu_product(g, &parameters, &d);
+        q->bias != NULL ? "bias[p.y_at + n]" : "0.0");
+    uint64_t columns = (uint64_t)q->n;
+    uint64_t most = columns_bound(g->d, (uint64_t)(p->blocks * p->block * p->bits / 8), q->n);
+    if (most >= columns || most == 0)
+        return gpu_product(g, &parameters, &d);
+    gpu_binding whole[3] = {{0}};
+    const uint32_t split = q->zero != NULL ? 3 : 2; /* weights, scales, zero points */
+    for (uint32_t i = 0; i < split; i++) {
+        TRY(gpu_constant(g, d.tensors[2 + i], &whole[i]));
+        d.tensors[2 + i] = NULL;
+    }
+    parameters.y_row = parameters.n;
+    for (uint64_t n = 0; n < columns; n += most) {
+        uint64_t some = columns - n < most ? columns - n : most;
+        for (uint32_t i = 0; i < split; i++)
+            d.bindings[2 + i] = share(&whole[i], columns, n, some);
+        parameters.n = (uint32_t)some;
+        parameters.y_at = (uint32_t)n;
+        TRY(gpu_product(g, &parameters, &d));
+    }
+    return BRINK_OK;
 }
 
 /* ── Few rows ── */
@@ -141,13 +176,6 @@ static brink_status tiles(gpu_program *g, const nbits *p, const part *q)
 typedef struct rows_parameters {
     uint32_t k, n, units, block, blocks, x_at, ends[2], y_at[4], widths[4];
 } rows_parameters;
-
-/* How many columns one binding takes: all, or a number that keeps every offset aligned. */
-static uint64_t columns_bound(const gpu_device *d, uint64_t column, int64_t columns)
-{
-    uint64_t most = d->limits.maxStorageBufferBindingSize / column;
-    return most >= (uint64_t)columns ? (uint64_t)columns : most / GPU_ALIGN * GPU_ALIGN;
-}
 
 /* *done stays false where the tiles have to do it. */
 static brink_status few_rows(gpu_program *g, const nbits *p, int64_t m, bool *done)

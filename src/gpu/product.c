@@ -21,8 +21,9 @@ static bool same_root(const tensor *a, const tensor *b)
     return ((const plan_tensor *)a)->root == ((const plan_tensor *)b)->root;
 }
 
-brink_status gpu_product(gpu_program *g, const gpu_product_parameters *p, gpu_dispatch *d)
+brink_status gpu_product(gpu_program *g, gpu_product_parameters *p, gpu_dispatch *d)
 {
+    p->y_row = p->y_row == 0 ? p->n : p->y_row;
     uint64_t batches = 1, tiles = ((uint64_t)p->m + TILE - 1) / TILE * ((p->n + TILE - 1) / TILE);
     for (uint32_t i = 0; i < p->batch_rank; i++)
         batches *= p->batch[i];

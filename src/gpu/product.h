@@ -12,11 +12,12 @@ typedef struct gpu_product_parameters {
     float alpha, beta;
     uint32_t block, c_row;
     uint32_t batch[GPU_BATCH_RANK], x_batch[GPU_BATCH_RANK], w_batch[GPU_BATCH_RANK];
-    uint32_t c_step, unused[3];
+    uint32_t c_step;
+    uint32_t y_row, y_at, unused; /* y_row 0: n */
 } gpu_product_parameters;
 _Static_assert(sizeof(gpu_product_parameters) <= GPU_PARAMETERS, "a uniform block");
 
 /* d has a head that says weight(base, k, n) and addend(m, n), y and x as its first tensors. */
-brink_status gpu_product(gpu_program *g, const gpu_product_parameters *p, gpu_dispatch *d);
+brink_status gpu_product(gpu_program *g, gpu_product_parameters *p, gpu_dispatch *d);
 
 #endif

@@ -20,6 +20,8 @@ struct Product {
     x_batch: array<vec4<u32>, 2>,
     w_batch: array<vec4<u32>, 2>,
     c_step: u32,
+    y_row: u32,
+    y_at: u32, // the first column of y that is computed
 }
 @group(0) @binding(0) var<uniform> p: Product;
 @group(0) @binding(1) var<storage, ACCESS_1> y: array<f32>;
@@ -88,7 +90,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         for (var c = 0u; c < 4u; c++) {
             let n = n0 + column + c;
             if (inside && m < p.m && n < p.n) {
-                y[(batch * p.m + m) * p.n + n] = p.alpha * sum[r][c] + addend(m, n);
+                y[(batch * p.m + m) * p.y_row + p.y_at + n] = p.alpha * sum[r][c] + addend(m, n);
             }
         }
     }
