@@ -19,30 +19,28 @@ typedef struct heads {
 } heads;
 _Static_assert(sizeof(heads) <= GPU_PARAMETERS, "a uniform block");
 
-static bool is_f32(const tensor *t)
-{
-    return t != NULL && t->type == BRINK_F32;
-}
-
 /* What the node is, but for what only its data says. */
 static bool takes(const kernel_args *a)
 {
     const tensor *q = a->in[0], *k = kernel_in(a, 1), *v = kernel_in(a, 2);
     bool rotary = onnx_int(a->node, ATTR_do_rotary, 0) != 0;
-    if (!is_f32(q) || (k == NULL) != (v == NULL) || (k != NULL && (!is_f32(k) || !is_f32(v))) ||
-        kernel_in(a, 5) == NULL || kernel_in(a, 6) == NULL || kernel_in(a, 9) != NULL ||
-        kernel_in(a, 10) != NULL || kernel_in(a, 11) != NULL || kernel_in(a, 16) != NULL)
+    if (!gpu_is_f32(q) || (k == NULL) != (v == NULL) ||
+        (k != NULL && (!gpu_is_f32(k) || !gpu_is_f32(v))) || kernel_in(a, 5) == NULL ||
+        kernel_in(a, 6) == NULL || kernel_in(a, 9) != NULL || kernel_in(a, 10) != NULL ||
+        kernel_in(a, 11) != NULL || kernel_in(a, 16) != NULL)
         return false;
-    if (!is_f32(kernel_out(a, 0)) || !is_f32(kernel_out(a, 1)) || !is_f32(kernel_out(a, 2)) ||
-        kernel_out(a, 3) != NULL || onnx_int(a->node, ATTR_smooth_softmax, 0) == 1)
+    if (!gpu_is_f32(kernel_out(a, 0)) || !gpu_is_f32(kernel_out(a, 1)) ||
+        !gpu_is_f32(kernel_out(a, 2)) || kernel_out(a, 3) != NULL ||
+        onnx_int(a->node, ATTR_smooth_softmax, 0) == 1)
         return false;
     for (uint32_t i = 3; i <= 4; i++)
-        if (kernel_in(a, i) != NULL && !is_f32(a->in[i]))
+        if (kernel_in(a, i) != NULL && !gpu_is_f32(a->in[i]))
             return false;
-    if (rotary && (!is_f32(kernel_in(a, 7)) || !is_f32(kernel_in(a, 8)) || a->in[7]->rank != 2))
+    if (rotary &&
+        (!gpu_is_f32(kernel_in(a, 7)) || !gpu_is_f32(kernel_in(a, 8)) || a->in[7]->rank != 2))
         return false;
     for (uint32_t i = 14; i <= 15; i++)
-        if (kernel_in(a, i) != NULL && !is_f32(a->in[i]))
+        if (kernel_in(a, i) != NULL && !gpu_is_f32(a->in[i]))
             return false;
     return a->out[1]->rank == 4 && a->out[1]->dims[3] <= MOST_D && q->rank == 3;
 }

@@ -16,11 +16,6 @@ typedef struct parameters {
     uint32_t image[4], kernel[4], result[4], stride[4], dilation[4], before[4];
 } parameters;
 
-static bool is_f32(const tensor *t)
-{
-    return t != NULL && t->type == BRINK_F32;
-}
-
 /* f of v, where alpha and beta are constants of these names; NULL: on the CPU. */
 static const char *expression(const activation *f)
 {
@@ -67,11 +62,11 @@ static brink_status convolve(gpu_program *g, const kernel_args *a, const tensor 
 {
     const tensor *x = a->in[0], *w = a->in[1], *bias = kernel_in(a, 2), *out = a->out[0];
     const char *what = expression(f);
-    if (!is_f32(x) || !is_f32(w) || (bias != NULL && !is_f32(bias)) || !is_f32(out) ||
-        (more != NULL && !is_f32(more)) || x->rank < 3 || x->rank > 2 + RANK || what == NULL)
+    if (!gpu_is_f32(x) || !gpu_is_f32(w) || (bias != NULL && !gpu_is_f32(bias)) ||
+        !gpu_is_f32(out) || (more != NULL && !gpu_is_f32(more)) || x->rank < 3 ||
+        x->rank > 2 + RANK || what == NULL)
         return BRINK_UNSUPPORTED;
-    const plan_tensor *one = (const plan_tensor *)x, *two = (const plan_tensor *)more;
-    if (one->root == ((const plan_tensor *)w)->root || (two != NULL && two->root == one->root))
+    if (gpu_root(x) == gpu_root(w) || (more != NULL && gpu_root(more) == gpu_root(x)))
         return BRINK_UNSUPPORTED;
     if (g == NULL)
         return BRINK_OK;

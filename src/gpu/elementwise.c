@@ -43,16 +43,11 @@ typedef struct operands {
     uint32_t count;
 } operands;
 
-static uint32_t root_of(const tensor *t)
-{
-    return ((const plan_tensor *)t)->root;
-}
-
 /* The binding of t, from 1 on; 0 where there is no room. */
 static uint32_t bind(operands *o, const tensor *t)
 {
     for (uint32_t i = 1; i < o->count; i++)
-        if (root_of(o->list[i]) == root_of(t))
+        if (gpu_root(o->list[i]) == gpu_root(t))
             return i;
     if (o->count == GPU_BINDINGS)
         return 0;

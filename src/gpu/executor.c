@@ -86,11 +86,6 @@ static uint32_t both_inputs(op_id op)
     return op == OP_onnx_Gather_1 ? 1u << 1 : 0;
 }
 
-static uint32_t root_of(const tensor *t)
-{
-    return ((const plan_tensor *)t)->root;
-}
-
 /* ── Constants ── */
 
 static brink_status upload(gpu_device *d, const void *data, uint64_t bytes, WGPUBuffer *out)
@@ -142,7 +137,7 @@ static brink_status find_weight(gpu_program *g, const void *data, uint64_t bytes
 
 brink_status gpu_constant(gpu_program *g, const tensor *t, gpu_binding *out)
 {
-    uint32_t root = root_of(t);
+    uint32_t root = gpu_root(t);
     const plan_tensor *own = &g->p->tensors[root];
     WGPUBuffer *buffer = &g->constants[root];
     if (*buffer == NULL && is_fixed(g, root)) {
@@ -168,8 +163,8 @@ brink_status gpu_joined(gpu_program *g, const tensor *const *list, uint32_t coun
         return gpu_constant(g, list[0], out);
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const plan_tensor *t = &g->p->tensors[root_of(list[i])];
-        if (t->place != PLAN_CONST || !is_fixed(g, root_of(list[i])))
+        const plan_tensor *t = &g->p->tensors[gpu_root(list[i])];
+        if (t->place != PLAN_CONST || !is_fixed(g, gpu_root(list[i])))
             return BRINK_OK;
         bytes += t->bytes;
     }
@@ -181,7 +176,7 @@ brink_status gpu_joined(gpu_program *g, const tensor *const *list, uint32_t coun
         if (all == NULL)
             return BRINK_OUT_OF_MEMORY;
         for (uint64_t i = 0, at = 0; i < count; i++) {
-            const plan_tensor *t = &g->p->tensors[root_of(list[i])];
+            const plan_tensor *t = &g->p->tensors[gpu_root(list[i])];
             memcpy(all + at, t->t.data, (size_t)t->bytes);
             at += t->bytes;
         }
@@ -217,7 +212,7 @@ static brink_status list_actions(gpu_program *g, bool *host, bool *device)
             const tensor *t = s->args.in[i];
             if (t == NULL)
                 continue;
-            uint32_t root = root_of(t);
+            uint32_t root = gpu_root(t);
             bool away = s->away && (i >= 32 || !(host_inputs(s->op) >> i & 1));
             bool *there = away ? device : host;
             if (away && i < 32 && both_inputs(s->op) >> i & 1 && !host[root]) {
@@ -239,7 +234,7 @@ static brink_status list_actions(gpu_program *g, bool *host, bool *device)
         for (uint32_t i = 0; i < s->args.out_count; i++) {
             if (s->args.out[i] == NULL)
                 continue;
-            uint32_t root = root_of(s->args.out[i]);
+            uint32_t root = gpu_root(s->args.out[i]);
             if (p->tensors[root].resident && !s->away)
                 return core_fail(g->d->context, BRINK_UNSUPPORTED,
                                  "%s: %s writes the cache, and has no GPU kernel for it",
@@ -280,11 +275,22 @@ static brink_status lay_out(gpu_program *g)
     return g->arena != NULL ? BRINK_OK : BRINK_OUT_OF_MEMORY;
 }
 
+/* Ends a read-back that a cancelled run left behind: unmapping calls its callback. */
+static void stop_waiting(gpu_program *g)
+{
+    if (g->waiting != 0 && g->staging != NULL) {
+        GPU_CALL(BufferUnmap)(g->staging);
+        GPU_CALL(InstanceProcessEvents)(g->d->instance);
+    }
+    g->waiting = 0;
+}
+
 static void release(plan *p)
 {
     gpu_program *g = p->prepared;
     if (g == NULL)
         return;
+    stop_waiting(g);
     brink_context *context = g->d->context;
     for (uint32_t i = 0; i < g->slot_count; i++)
         if (g->slots[i].group != NULL)
@@ -461,7 +467,8 @@ static brink_status advance(execution *e, uint64_t deadline)
     gpu_program *g = e->p->prepared;
     if (!e->started) {
         e->started = true;
-        g->action = g->waiting = g->next = g->submitted = 0;
+        stop_waiting(g);
+        g->action = g->next = g->submitted = 0;
     }
     while (g->action < g->action_count) {
         if (g->waiting != 0) {

@@ -16,7 +16,7 @@ brink_status gpu_gather(gpu_program *g, const kernel_args *a)
     if ((size != 4 && size != 8) || (x->type != out->type && !half) ||
         (indices->type != BRINK_I64 && indices->type != BRINK_I32) ||
         !axis_wrap(onnx_int(a->node, ATTR_axis, 0), x->rank, &axis) ||
-        ((const plan_tensor *)x)->root == ((const plan_tensor *)indices)->root)
+        gpu_root(x) == gpu_root(indices))
         return BRINK_UNSUPPORTED;
     if (g == NULL)
         return BRINK_OK;

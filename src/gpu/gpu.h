@@ -8,6 +8,17 @@
 
 extern const gpu_kernel_fn gpu_kernels[OP_COUNT];
 
+static inline bool gpu_is_f32(const tensor *t)
+{
+    return t != NULL && t->type == BRINK_F32;
+}
+
+/* The tensor whose bytes these are. Two inputs of one root cannot both be bound: see pipeline.h. */
+static inline uint32_t gpu_root(const tensor *t)
+{
+    return ((const plan_tensor *)t)->root;
+}
+
 /* Copies `outer` runs of `run` elements, from one row length to another. */
 brink_status gpu_copy_runs(gpu_program *g, int64_t outer, int64_t run, const tensor *to,
                            int64_t to_row, const tensor *from, int64_t from_row);

@@ -29,20 +29,15 @@ typedef struct nbits {
 
 /* ── Reading the node ── */
 
-static bool is_f32(const tensor *t)
-{
-    return t != NULL && t->type == BRINK_F32;
-}
-
 static bool takes(const nbits *p)
 {
-    if (!is_f32(p->x) || (p->bits != 4 && p->bits != 8) || p->block < 16 || p->k <= 0)
+    if (!gpu_is_f32(p->x) || (p->bits != 4 && p->bits != 8) || p->block < 16 || p->k <= 0)
         return false;
     for (uint32_t i = 0; i < p->count; i++) {
         const part *q = &p->parts[i];
-        if (q->w == NULL || q->w->type != BRINK_U8 || q->scale == NULL || !is_f32(q->out) ||
+        if (q->w == NULL || q->w->type != BRINK_U8 || q->scale == NULL || !gpu_is_f32(q->out) ||
             (q->scale->type != BRINK_F32 && q->scale->type != BRINK_F16) || q->n <= 0 ||
-            (q->zero != NULL && q->zero->type != BRINK_U8) || (q->bias && !is_f32(q->bias)))
+            (q->zero != NULL && q->zero->type != BRINK_U8) || (q->bias && !gpu_is_f32(q->bias)))
             return false;
     }
     return p->count > 0;

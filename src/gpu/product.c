@@ -11,16 +11,6 @@
 
 enum { TILE = 64 };
 
-static bool is_f32(const tensor *t)
-{
-    return t != NULL && t->type == BRINK_F32;
-}
-
-static bool same_root(const tensor *a, const tensor *b)
-{
-    return ((const plan_tensor *)a)->root == ((const plan_tensor *)b)->root;
-}
-
 brink_status gpu_product(gpu_program *g, gpu_product_parameters *p, gpu_dispatch *d)
 {
     p->y_row = p->y_row == 0 ? p->n : p->y_row;
@@ -42,7 +32,8 @@ brink_status gpu_product(gpu_program *g, gpu_product_parameters *p, gpu_dispatch
 brink_status gpu_matmul(gpu_program *g, const kernel_args *a)
 {
     const tensor *x = a->in[0], *w = a->in[1], *out = a->out[0];
-    if (!is_f32(x) || !is_f32(w) || x->rank < 2 || w->rank < 2 || same_root(x, w))
+    if (!gpu_is_f32(x) || !gpu_is_f32(w) || x->rank < 2 || w->rank < 2 ||
+        gpu_root(x) == gpu_root(w))
         return BRINK_UNSUPPORTED;
     if (g == NULL)
         return BRINK_OK;
@@ -83,8 +74,9 @@ brink_status gpu_matmul(gpu_program *g, const kernel_args *a)
 brink_status gpu_gemm(gpu_program *g, const kernel_args *a)
 {
     const tensor *x = a->in[0], *w = a->in[1], *c = kernel_in(a, 2), *out = a->out[0];
-    if (!is_f32(x) || !is_f32(w) || (c != NULL && !is_f32(c)) || x->rank != 2 || w->rank != 2 ||
-        same_root(x, w) || (c != NULL && (same_root(c, x) || same_root(c, w))))
+    if (!gpu_is_f32(x) || !gpu_is_f32(w) || (c != NULL && !gpu_is_f32(c)) || x->rank != 2 ||
+        w->rank != 2 || gpu_root(x) == gpu_root(w) ||
+        (c != NULL && (gpu_root(c) == gpu_root(x) || gpu_root(c) == gpu_root(w))))
         return BRINK_UNSUPPORTED;
     if (g == NULL)
         return BRINK_OK;
@@ -119,9 +111,9 @@ brink_status gpu_matmul_weights(gpu_program *g, const kernel_args *a)
     const tensor *x = a->in[0], *w = a->in[1], *scale = a->in[2], *zero = kernel_in(a, 3);
     const tensor *bias = kernel_in(a, 4), *out = a->out[0];
     bool is_signed = w != NULL && w->type == BRINK_I8;
-    if (!is_f32(x) || w == NULL || (w->type != BRINK_I8 && w->type != BRINK_U8) || w->rank != 2 ||
-        !is_f32(scale) || (zero != NULL && zero->type != w->type) ||
-        (bias != NULL && (!is_f32(bias) || bias->rank != 1)))
+    if (!gpu_is_f32(x) || w == NULL || (w->type != BRINK_I8 && w->type != BRINK_U8) ||
+        w->rank != 2 || !gpu_is_f32(scale) || (zero != NULL && zero->type != w->type) ||
+        (bias != NULL && (!gpu_is_f32(bias) || bias->rank != 1)))
         return BRINK_UNSUPPORTED;
     if (g == NULL)
         return BRINK_OK;

@@ -7,11 +7,6 @@
 
 #include <stdio.h>
 
-static bool is_f32(const tensor *t)
-{
-    return t != NULL && t->type == BRINK_F32;
-}
-
 /* ── Softmax ── */
 
 static brink_status softmax(gpu_program *g, const kernel_args *a, int64_t default_axis, bool flat,
@@ -20,7 +15,7 @@ static brink_status softmax(gpu_program *g, const kernel_args *a, int64_t defaul
     const tensor *x = a->in[0];
     uint32_t axis;
     int64_t wanted = onnx_int(a->node, ATTR_axis, default_axis);
-    if (!is_f32(x) || !axis_wrap(wanted, x->rank, &axis))
+    if (!gpu_is_f32(x) || !axis_wrap(wanted, x->rank, &axis))
         return BRINK_UNSUPPORTED;
     if (g == NULL)
         return BRINK_OK;
@@ -72,12 +67,11 @@ static brink_status norm(gpu_program *g, const kernel_args *a, norm_inputs at, b
     const tensor *scale = kernel_in(a, at.scale), *bias = at.bias ? kernel_in(a, at.bias) : NULL;
     const tensor *sum_bias = at.sum_bias ? kernel_in(a, at.sum_bias) : NULL;
     const tensor *sum = at.skip ? kernel_out(a, 3) : NULL;
-    if (!is_f32(x) || !is_f32(scale) || !is_f32(a->out[0]) || (bias != NULL && !is_f32(bias)) ||
-        (sum_bias != NULL && !is_f32(sum_bias)) || (at.skip && !is_f32(skip)) ||
-        kernel_out(a, 1) != NULL || kernel_out(a, 2) != NULL)
+    if (!gpu_is_f32(x) || !gpu_is_f32(scale) || !gpu_is_f32(a->out[0]) ||
+        (bias != NULL && !gpu_is_f32(bias)) || (sum_bias != NULL && !gpu_is_f32(sum_bias)) ||
+        (at.skip && !gpu_is_f32(skip)) || kernel_out(a, 1) != NULL || kernel_out(a, 2) != NULL)
         return BRINK_UNSUPPORTED;
-    const plan_tensor *one = (const plan_tensor *)x, *two = (const plan_tensor *)skip;
-    if (two != NULL && one->root == two->root)
+    if (skip != NULL && gpu_root(skip) == gpu_root(x))
         return BRINK_UNSUPPORTED;
     if (g == NULL)
         return BRINK_OK;
