@@ -10,10 +10,10 @@ export ZIG_GLOBAL_CACHE_DIR ?= $(CURDIR)/build/zig-cache
 WASM_PRESETS := wasm wasm-relaxed wasm-threads wasm-relaxed-threads
 
 .DEFAULT_GOAL := all
-.PHONY: help setup all wasm demo test conformance bench serve lint format fuzz dist install clean
+.PHONY: help setup all wasm demo test conformance bench bench-gpu serve lint format fuzz dist install clean
 
 help:       ## this list
-	@sed -n 's/^\([a-z]*\): .*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 	    printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 setup:      ## fetch and install what everything else needs (a second run has nothing to do)
@@ -42,6 +42,10 @@ conformance: all ## the graphs of BRINK_FIXTURES against their reference outputs
 
 bench: all wasm ## measurements beside peers (bench/run), written to docs/benchmarks
 	@bench/run
+
+bench-gpu: all wasm ## measurements on a GPU beside peers (bench/gpu/run), to build/bench/gpu.md
+	@[ -d build/bench/gpu/pack ] || bench/gpu/pack build/bench/gpu/pack --parts peers,onnxruntime,dawn
+	@python3 bench/gpu/run --peers build/bench/gpu/pack
 
 serve:      ## the browser demo on http://127.0.0.1:PORT (8080), isolated so that threads work
 	@cd web && npm run --silent build && node demo/serve.mjs --port $(PORT)

@@ -37,6 +37,8 @@ static brink_status timed_run(const engine *e, const input_set *set, double *ms)
 typedef struct node_time {
     char *name, *type;
     double ms;
+    uint64_t bytes;
+    uint32_t dispatches;
 } node_time;
 
 static int by_time(const void *a, const void *b)
@@ -45,26 +47,48 @@ static int by_time(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* One run with the clock on; nodes from the slowest. */
-static brink_status put_profile(output *out, const engine *e, const input_set *set)
+/* What the GPU did in all, beside what its memory gives a copy. */
+static void put_gpu(output *out, const engine *e, const node_time *times, uint32_t count)
+{
+    brink_gpu_info info;
+    if (!brink_context_gpu(e->context, &info) || !e->gpu)
+        return;
+    double ms = 0, bytes = 0;
+    uint32_t dispatches = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        dispatches += times[i].dispatches;
+        ms += times[i].dispatches ? times[i].ms : 0;
+        bytes += times[i].dispatches ? (double)times[i].bytes : 0;
+    }
+    yyjson_mut_val *gpu = cli_put_object(out, out->root, "gpu");
+    double reached = ms > 0 ? bytes / ms / 1e6 : NAN; /* GB/s */
+    double most = info.bandwidth != 0 ? (double)info.bandwidth / 1e9 : NAN;
+    cli_put_text(out, gpu, "adapter", info.name);
+    cli_put_count(out, gpu, "dispatches", dispatches);
+    cli_put_number(out, gpu, "ms", ms);
+    cli_put_count(out, gpu, "bytes", (uint64_t)bytes);
+    cli_put_number(out, gpu, "gb_per_s", reached);
+    cli_put_number(out, gpu, "bandwidth_gb_per_s", most);
+    fprintf(out->text, "%s: %u dispatches, %.3f ms, %.2f MB", info.name, dispatches, ms,
+            bytes / 1e6);
+    if (most == most)
+        fprintf(out->text, ", %.1f GB/s: %.2f of the %.0f that a copy reaches", reached,
+                reached / most, most);
+    fputc('\n', out->text);
+}
+
+void cli_put_profile(output *out, const engine *e, const brink_task *task)
 {
     yyjson_mut_val *nodes = cli_put_array(out, out->root, "nodes");
-    brink_task *task;
-    if (!set)
-        return BRINK_OK;
-    brink_status status = cli_inputs_run(e, set, true, &task);
-    if (status != BRINK_OK)
-        return status;
-    uint32_t count = brink_run_node_count(task);
+    uint32_t count = task != NULL ? brink_run_node_count(task) : 0;
     node_time *times = cli_alloc(count, sizeof *times);
     for (uint32_t i = 0; i < count; i++) {
         brink_node_time node;
         brink_run_node(task, i, &node);
         times[i] =
             (node_time){cli_copy(node.name ? node.name : ""), cli_copy(node.type ? node.type : ""),
-                        (double)node.nanoseconds / 1e6};
+                        (double)node.nanoseconds / 1e6, node.bytes, node.dispatches};
     }
-    brink_task_destroy(task);
     if (count)
         qsort(times, count, sizeof *times, by_time);
     for (uint32_t i = 0; i < count; i++) {
@@ -72,12 +96,29 @@ static brink_status put_profile(output *out, const engine *e, const input_set *s
         cli_put_text(out, node, "name", times[i].name);
         cli_put_text(out, node, "type", times[i].type);
         cli_put_number(out, node, "ms", times[i].ms);
-        fprintf(out->text, "  %9.4f ms  %-28s %s\n", times[i].ms, times[i].type, times[i].name);
+        cli_put_count(out, node, "bytes", times[i].bytes);
+        cli_put_count(out, node, "dispatches", times[i].dispatches);
+        fprintf(out->text, "  %9.4f ms  %10.1f kB  %u  %-28s %s\n", times[i].ms,
+                (double)times[i].bytes / 1e3, times[i].dispatches, times[i].type, times[i].name);
+    }
+    if (count)
+        put_gpu(out, e, times, count);
+    for (uint32_t i = 0; i < count; i++) {
         free(times[i].name);
         free(times[i].type);
     }
     free(times);
-    return BRINK_OK;
+}
+
+/* One run with the clock on; nodes from the slowest. */
+static brink_status put_profile(output *out, const engine *e, const input_set *set)
+{
+    brink_task *task = NULL;
+    brink_status status = set ? cli_inputs_run(e, set, true, &task) : BRINK_OK;
+    if (status == BRINK_OK)
+        cli_put_profile(out, e, task);
+    brink_task_destroy(task);
+    return status;
 }
 
 /* ── Runs ────────────────────────────────────────────────────────────────────────────────────── */
@@ -143,7 +184,7 @@ static int bench(const command *c, const bench_options *o)
     engine e;
     brink_model_facts facts;
     brink_model_desc desc = {.exact = o->common.exact};
-    bool as_graph = o->shapes.count || o->inputs.count || o->profile;
+    bool as_graph = o->shapes.count || o->inputs.count;
     int status = cli_engine_open(&e, &o->common);
     if (status == EXIT_DONE)
         status = cli_engine_load(&e, o->models.items[0], &desc);
@@ -166,7 +207,8 @@ int cli_bench_main(const command *c, int argc, char **argv)
         {"--random-seed", OPTION_INTEGER, &o.seed, "N", "of the random inputs (0)"},
         {"--repeat", OPTION_COUNT, &o.repeat, "N", "runs that count (20; a language model 3)"},
         {"--warmup", OPTION_INTEGER, &o.warmup, "N", "runs before them (3; 1)"},
-        {"--profile", OPTION_FLAG, &o.profile, NULL, "the time of each node, as a graph"},
+        {"--profile", OPTION_FLAG, &o.profile, NULL,
+         "the time of each node; of a decoding step on a language model"},
         {"--prompt-tokens", OPTION_COUNT, &o.prompt_tokens, "N", "language model: prompt (128)"},
         {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "language model: tokens made (64)"},
         {0},

@@ -3,6 +3,7 @@
 #define CLI_BENCH_H
 
 #include "inputs.h"
+#include "output.h"
 
 typedef struct bench_options {
     common_options common;
@@ -18,5 +19,8 @@ int cli_bench_graph(const command *c, engine *e, const bench_options *o);
 int cli_bench_language(engine *e, const bench_options *o);
 
 double cli_median(double *values, uint32_t count); /* sorts them; NAN where there are none */
+
+/* Writes `nodes` from the slowest and, on the GPU, `gpu`: what it did in all. `task` may be NULL. */
+void cli_put_profile(output *out, const engine *e, const brink_task *task);
 
 #endif

@@ -52,7 +52,32 @@ static brink_status measure(engine *e, const bench_options *o, const brink_gener
     return status;
 }
 
-static int report(const engine *e, const bench_options *o, samples *s, double first)
+/* The decoding steps of a short reply, each node measured. */
+static brink_status put_profile(output *out, const engine *e, const bench_options *o,
+                                const brink_generate_desc *desc)
+{
+    enum { STEPS = 16 };
+    brink_generate_desc profiled = *desc;
+    brink_session *session = NULL;
+    brink_task *task = NULL;
+    brink_status status = BRINK_OK;
+    profiled.profile = true;
+    profiled.max_tokens = STEPS + 1; /* the first comes with the prompt */
+    if (o->profile)
+        status = brink_session_create(e->model, NULL, &session);
+    if (session != NULL && status == BRINK_OK)
+        status = brink_generate_begin(session, &profiled, &task);
+    if (task != NULL)
+        status = brink_task_wait(task);
+    if (status == BRINK_OK)
+        cli_put_profile(out, e, task);
+    brink_task_destroy(task);
+    brink_session_destroy(session);
+    return status;
+}
+
+static int report(const engine *e, const bench_options *o, samples *s, double first,
+                  const brink_generate_desc *desc)
 {
     output out;
     double total = cli_median(s->total, s->count), prefill = cli_median(s->prefill, s->count);
@@ -65,7 +90,6 @@ static int report(const engine *e, const bench_options *o, samples *s, double fi
     cli_put_number(&out, out.root, "first_ms", first);
     cli_put_number(&out, out.root, "load_ms", e->load_ms);
     cli_put_count(&out, out.root, "peak_bytes", peak);
-    cli_put_array(&out, out.root, "nodes");
     cli_put_number(&out, out.root, "prefill_tokens_per_s", prefill);
     cli_put_number(&out, out.root, "decode_tokens_per_s", decode);
     cli_put_count(&out, out.root, "prompt_tokens", o->prompt_tokens);
@@ -77,6 +101,9 @@ static int report(const engine *e, const bench_options *o, samples *s, double fi
             s->total[0], s->total[s->count - 1], first, e->load_ms);
     fprintf(out.text, "peak %.1f MB, %u threads\n", (double)peak / 1e6,
             brink_context_threads(e->context));
+    brink_status status = put_profile(&out, e, o, desc);
+    if (status != BRINK_OK)
+        return cli_output_drop(&out, cli_engine_fail(e, status));
     return cli_output_print(&out, EXIT_DONE);
 }
 
@@ -99,7 +126,8 @@ int cli_bench_language(engine *e, const bench_options *o)
                  .decode = cli_alloc(repeat, sizeof(double))};
     double first = 0;
     brink_status status = measure(e, o, &desc, &s, &first);
-    int exit_status = status == BRINK_OK ? report(e, o, &s, first) : cli_engine_fail(e, status);
+    int exit_status =
+        status == BRINK_OK ? report(e, o, &s, first, &desc) : cli_engine_fail(e, status);
     free(s.total);
     free(s.prefill);
     free(s.decode);

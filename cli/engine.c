@@ -13,13 +13,13 @@ static void log_line(void *user, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
-static brink_status open_gpu(engine *e)
+static brink_status open_gpu(engine *e, bool hardware)
 {
     setenv("NODEVICE_SELECT", "1", 0); /* Mesa's layer asks for a display, and complains of none */
     const char *plain = getenv("BRINK_GPU_PLAIN"); /* for tests: default limits, no features */
     brink_task *task;
-    brink_status status =
-        brink_gpu_begin(e->context, &(brink_gpu_desc){.plain = plain && *plain}, &task);
+    brink_status status = brink_gpu_begin(
+        e->context, &(brink_gpu_desc){.plain = plain && *plain, .hardware = hardware}, &task);
     if (status == BRINK_OK)
         status = brink_task_wait(task);
     brink_task_destroy(task);
@@ -38,10 +38,10 @@ int cli_engine_open(engine *e, const common_options *common)
     brink_status status = brink_context_create(&desc, &e->context);
     if (status != BRINK_OK)
         return cli_fail(cli_exit_status(status), "brink: no room for a context");
-    if (strcmp(common->backend, "gpu") !=
-        0) /* auto: the CPU, until the GPU is faster at all of it */
+    e->automatic = strcmp(common->backend, "auto") == 0;
+    if (strcmp(common->backend, "gpu") != 0)
         return EXIT_DONE;
-    status = open_gpu(e);
+    status = open_gpu(e, false);
     return status == BRINK_OK ? EXIT_DONE : cli_fail(EXIT_DEVICE, "%s", brink_error(e->context));
 }
 
@@ -67,6 +67,11 @@ brink_status cli_engine_try_load(engine *e, const char *path, const brink_model_
     cli_engine_unload(e);
     e->path = path;
     brink_task *task = NULL;
+    if (e->automatic &&
+        !desc->no_weights) { /* for what computes; in silence the CPU, where none is */
+        e->automatic = false;
+        open_gpu(e, true);
+    }
     brink_model_desc with = *desc;
     with.gpu = e->gpu;
     brink_status status = brink_model_open_begin(e->context, path, &with, &task);

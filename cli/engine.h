@@ -9,7 +9,8 @@ typedef struct engine {
     brink_model *model; /* NULL until engine_load */
     const char *path;   /* of the model, lent */
     double load_ms;
-    bool quiet, gpu; /* gpu: models run on the context's GPU */
+    bool quiet, gpu; /* gpu: models run on the context's GPU                     */
+    bool automatic;  /* the first model that computes opens one, if it is hardware */
 } engine;
 
 /* EXIT_DONE, or the failure told. */

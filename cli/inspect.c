@@ -94,6 +94,47 @@ static void put_ops(output *out, const brink_model *model)
         fprintf(out->text, "unsupported: %u of %u operators\n", missing, count);
 }
 
+/* Where a plan's bytes go, or why it is not known. */
+static void put_memory(output *out, const engine *e, const char *field, const char *backend,
+                       brink_status status, const brink_plan_memory *plan)
+{
+    if (status != BRINK_OK) {
+        char *text = cli_engine_error(e, status);
+        fprintf(out->text, "memory on %s: unknown (%s)\n", backend, text);
+        free(text);
+        return;
+    }
+    yyjson_mut_val *parts = cli_put_object(out, out->root, field);
+    cli_put_count(out, parts, "weights", plan->weights);
+    cli_put_count(out, parts, "derived", plan->derived);
+    cli_put_count(out, parts, "cache", plan->cache);
+    cli_put_count(out, parts, "scratch", plan->scratch);
+    fprintf(out->text,
+            "memory on %s: %.1f MB (weights %.1f, derived %.1f, cache %.1f, scratch %.1f)\n",
+            backend, (double)plan->peak / 1e6, (double)plan->weights / 1e6,
+            (double)plan->derived / 1e6, (double)plan->cache / 1e6, (double)plan->scratch / 1e6);
+}
+
+/* `planned`: of the plan as it would run; else what has no kernel there at all. */
+static void put_cpu_ops(output *out, const brink_model *model, bool planned)
+{
+    yyjson_mut_val *list = cli_put_array(out, out->root, "on_cpu");
+    uint32_t count = brink_model_cpu_op_count(model);
+    if (count != 0)
+        fputs(planned ? "on the CPU beside the GPU\n" : "without a GPU kernel\n", out->text);
+    for (uint32_t i = 0; i < count; i++) {
+        brink_cpu_op op;
+        brink_model_cpu_op(model, i, &op);
+        yyjson_mut_val *value = cli_add_object(out, list);
+        cli_put_text(out, value, "domain", op.domain);
+        cli_put_text(out, value, "type", op.type);
+        cli_put_count(out, value, "count", op.count);
+        cli_put_text(out, value, "name", op.name);
+        fprintf(out->text, "  %6u  %s%s%s  (%s)\n", op.count, op.domain, *op.domain ? "::" : "",
+                op.type, op.name);
+    }
+}
+
 /* The plan is a fact where it can be made and null where it cannot, unless the user's own shapes
    or budget are at fault. */
 static int put_plan(output *out, engine *e, const bindings *b, uint32_t context)
@@ -109,22 +150,15 @@ static int put_plan(output *out, engine *e, const bindings *b, uint32_t context)
         cli_put_count(out, peak, "cpu", plan.peak);
     else
         cli_put_null(out, peak, "cpu");
-    cli_put_null(out, peak, "gpu");
-    if (!known) {
-        char *text = cli_engine_error(e, status);
-        fprintf(out->text, "memory on cpu: unknown (%s)\n", text);
-        free(text);
-        return EXIT_DONE;
-    }
-    yyjson_mut_val *parts = cli_put_object(out, out->root, "plan");
-    cli_put_count(out, parts, "weights", plan.weights);
-    cli_put_count(out, parts, "derived", plan.derived);
-    cli_put_count(out, parts, "cache", plan.cache);
-    cli_put_count(out, parts, "scratch", plan.scratch);
-    fprintf(out->text,
-            "memory on cpu: %.1f MB (weights %.1f, derived %.1f, cache %.1f, scratch %.1f)\n",
-            (double)plan.peak / 1e6, (double)plan.weights / 1e6, (double)plan.derived / 1e6,
-            (double)plan.cache / 1e6, (double)plan.scratch / 1e6);
+    put_memory(out, e, "plan", "cpu", status, &plan);
+    brink_plan_memory gpu;
+    status = brink_model_plan_gpu(e->model, b->dims, b->count, context, &gpu);
+    if (status == BRINK_OK)
+        cli_put_count(out, peak, "gpu", gpu.peak);
+    else
+        cli_put_null(out, peak, "gpu");
+    put_memory(out, e, "gpu_plan", "gpu", status, &gpu);
+    put_cpu_ops(out, e->model, status == BRINK_OK);
     return EXIT_DONE;
 }
 

@@ -18,6 +18,15 @@ target_sources(brink_objects PRIVATE ${sources})
 target_include_directories(brink_objects SYSTEM PRIVATE ${webgpu})
 target_include_directories(brink_objects PRIVATE ${folder})
 target_compile_definitions(brink_objects PRIVATE BRINK_GPU=1)
+if(BRINK_WASM)
+    # what script reads of webgpu.h lies where it thinks
+    set(layout ${CMAKE_CURRENT_SOURCE_DIR}/web/sdk/src/worker/webgpu_layout.ts)
+    set(check ${CMAKE_CURRENT_SOURCE_DIR}/cmake/webgpu_layout.cmake)
+    add_custom_command(OUTPUT ${folder}/layout.c
+        COMMAND ${CMAKE_COMMAND} -DLAYOUT=${layout} -DOUT=${folder}/layout.c -P ${check}
+        DEPENDS ${layout} ${check} VERBATIM)
+    target_sources(brink_objects PRIVATE ${folder}/layout.c)
+endif()
 if(BRINK_CLI_DIR AND EXISTS ${webgpu}/libwgpu_native-release.so)
     configure_file(${webgpu}/libwgpu_native-release.so ${BRINK_CLI_DIR}/libwgpu_native.so COPYONLY)
 endif()

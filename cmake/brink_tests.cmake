@@ -10,6 +10,9 @@ set(BRINK_TEST_ROOT ${CMAKE_CURRENT_SOURCE_DIR}/tests)
 file(GLOB BRINK_TEST_SUPPORT CONFIGURE_DEPENDS ${BRINK_TEST_ROOT}/support/*.c)
 file(GLOB BRINK_TEST_FILES CONFIGURE_DEPENDS ${BRINK_TEST_ROOT}/*/*.c)
 list(FILTER BRINK_TEST_FILES EXCLUDE REGEX "/tests/(support|fuzz|fixtures|install|wasm)/")
+if(NOT BRINK_GPU OR CMAKE_CROSSCOMPILING) # they run where a library for the GPU is
+    list(FILTER BRINK_TEST_FILES EXCLUDE REGEX "/tests/gpu/")
+endif()
 
 add_library(brink_test_support INTERFACE)
 target_include_directories(brink_test_support INTERFACE src tests/support)

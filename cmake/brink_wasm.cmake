@@ -2,7 +2,9 @@
 #
 # It is a reactor: the host calls _initialize() once, then exports in any order. What is exported:
 # functions marked export_name, and the names in wasm_exports.txt. What is imported: memory (in
-# the threaded builds) and a few functions of wasi_snapshot_preview1; tests/wasm checks the list.
+# the threaded builds), a few functions of wasi_snapshot_preview1, and those of webgpu.h that the
+# engine calls (src/gpu/api.h); tests/wasm checks the list. The table of functions is exported for
+# WebGPU's callbacks.
 #
 # Threads: the memory is shared and imported. A worker instantiates the same module on it, sets
 # __stack_pointer to a stack of its own, calls __wasm_init_tls() on a block of __tls_size bytes
@@ -42,7 +44,8 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
     ${CMAKE_CURRENT_SOURCE_DIR}/cmake/wasm_exports.txt)
 list(TRANSFORM exports PREPEND "-Wl,--export=")
 target_link_options(brink_wasm PRIVATE --target=wasm32-wasi -mcpu=${libc} -mexec-model=reactor
-    -O3 -s -Wl,--gc-sections -Wl,-z,stack-size=1048576 -Wl,--initial-memory=8388608 ${exports})
+    -O3 -s -Wl,--gc-sections -Wl,-z,stack-size=1048576 -Wl,--initial-memory=8388608
+    -Wl,--export-table ${exports})
 if(BRINK_WASM_THREADS)
     # at most 65,535 pages; the host gives a memory of at least 128 and any lower maximum
     target_link_options(brink_wasm PRIVATE
@@ -86,4 +89,17 @@ if(NOT BRINK_WASM_THREADS)
         -fno-sanitize=undefined)
     target_link_options(brink_wasm_ops PRIVATE --target=wasm32-wasi -mcpu=${libc}
         -Wl,-z,stack-size=1048576)
+endif()
+
+# A program against webgpu.h, for the test of web/sdk's side of it (web/tests/webgpu.test.mjs).
+if(NOT BRINK_WASM_THREADS AND NOT BRINK_WASM_RELAXED)
+    add_executable(brink_wasm_webgpu ${CMAKE_CURRENT_SOURCE_DIR}/tests/wasm/webgpu.c)
+    set_target_properties(brink_wasm_webgpu PROPERTIES OUTPUT_NAME webgpu_test)
+    target_include_directories(brink_wasm_webgpu PRIVATE src)
+    target_include_directories(brink_wasm_webgpu SYSTEM PRIVATE ${BRINK_DEPS}/wgpu)
+    target_link_libraries(brink_wasm_webgpu PRIVATE brink_flags)
+    target_compile_options(brink_wasm_webgpu PRIVATE --target=wasm32-wasi -mcpu=${features}
+        -fno-sanitize=undefined)
+    target_link_options(brink_wasm_webgpu PRIVATE --target=wasm32-wasi -mcpu=${libc}
+        -mexec-model=reactor -Wl,--export-table -Wl,--export=malloc -Wl,--export=free)
 endif()

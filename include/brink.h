@@ -50,7 +50,7 @@ typedef enum brink_status {
     BRINK_BAD_INPUT = 3,        /* a file or text cannot be read as what it should be   */
     BRINK_UNSUPPORTED = 4,      /* it is well formed, and this build cannot do it       */
     BRINK_OUT_OF_MEMORY = 5,    /* the machine or the budget has no room; bytes in text */
-    BRINK_DEVICE_FAILED = 6,    /* the GPU was lost or refused                          */
+    BRINK_DEVICE_FAILED = 6,    /* the GPU was lost, again and again, or refused        */
     BRINK_CANCELLED = 7         /* brink_task_cancel() was called                       */
 } brink_status;
 
@@ -112,6 +112,7 @@ typedef struct brink_gpu_info {
     const char *name; /* of the adapter, "" where it is hidden; lent by the context */
     bool software;    /* the adapter is a CPU                                       */
     bool f16, subgroups, timestamps; /* features in use */
+    uint64_t bandwidth; /* bytes a second that a copy reached, 0 until a run was profiled there */
 } brink_gpu_info;
 
 /* A task that opens a GPU for the context: its models run there where brink_model_desc says so. One a
@@ -122,6 +123,13 @@ BRINK_API brink_status brink_gpu_begin(brink_context *context, const brink_gpu_d
 
 /* False while none is open. */
 BRINK_API bool brink_context_gpu(const brink_context *context, brink_gpu_info *out);
+
+/* Bytes of its buffers, as far as the engine made them. A memory_budget is for both together. */
+BRINK_API brink_memory brink_context_gpu_memory(const brink_context *context);
+
+/* Work is handed to the GPU in parts of about this many milliseconds, so that others get between them;
+   a single operator is not cut. 100 at first (0: again so); 8 while something is drawn. */
+BRINK_API void brink_gpu_set_submit_ms(brink_context *context, uint32_t ms);
 
 /* ── Tensors ─────────────────────────────────────────────────────────────────────────────────── */
 
@@ -188,14 +196,16 @@ BRINK_API brink_status brink_model_load_begin(brink_context *context, const brin
                                               brink_task **out);
 
 /* What a load waits for: the whole of `file`, a path relative to the model's folder with forward
-   slashes. `optional` files may be missing. */
+   slashes. `optional` files may be missing. A file `in_parts` holds weights that go to the GPU: it may
+   come through brink_task_supply_part, and is then nowhere whole. */
 typedef struct brink_want {
     const char *file; /* lives until the want is answered */
     bool optional;
+    bool in_parts;
     uint64_t least_bytes; /* the file must be at least this long, 0 if that is not known yet */
 } brink_want;
 
-/* True and fills *want while the load waits for a file. */
+/* True and fills *want while the task waits for a file. */
 BRINK_API bool brink_task_want(const brink_task *task, brink_want *want);
 
 /* The files that the load will ask for after the one it waits for, as far as it knows them now:
@@ -210,6 +220,14 @@ BRINK_API bool brink_task_want_later(const brink_task *task, uint32_t index, bri
 BRINK_API brink_status brink_task_supply(brink_task *task, void *data, uint64_t size,
                                          void (*release)(void *user, void *data, uint64_t size),
                                          void *user);
+
+/* Answers a want that is `in_parts`, with `size` bytes of the file from `at` on, which are the caller's
+   again at once: in order, a multiple of 4 each but the last. A part of no bytes ends the file.
+
+   Weights that came so are on the GPU alone. When it was lost, a run or a generation waits for them:
+   brink_task_want() then holds for that task, and the file is given to it again. */
+BRINK_API brink_status brink_task_supply_part(brink_task *task, uint64_t at, const void *data,
+                                              uint64_t size);
 
 /* Answers the want: there is no such file. An error of the task unless it was optional. */
 BRINK_API brink_status brink_task_supply_missing(brink_task *task);
@@ -281,8 +299,9 @@ typedef struct brink_dim {
 } brink_dim;
 
 /* The memory that running the graph takes, its free dimensions bound by `dims`; a language model
-   without a binding is planned as a session of `context` tokens (0: 2048). Bytes are exact for what
-   the plan knows; fails with BRINK_UNSUPPORTED where a size depends on data. */
+   without a binding is planned as a session of `context` tokens (0: 2048; no more than its
+   configuration allows). Bytes are exact for what the plan knows; fails with BRINK_UNSUPPORTED where
+   a size depends on data. */
 typedef struct brink_plan_memory {
     uint64_t weights; /* read from the model's files          */
     uint64_t derived; /* copies of weights in another form    */
@@ -294,6 +313,26 @@ typedef struct brink_plan_memory {
 BRINK_API brink_status brink_model_plan(brink_model *model, const brink_dim *dims,
                                         uint32_t dim_count, uint32_t context,
                                         brink_plan_memory *out);
+
+/* The same on a GPU: `weights`, `derived`, `cache` and `scratch` are bytes of its buffers. A session's
+   scratch is that of all its plans. Needs no GPU: where the context has none open, it is one with
+   WebGPU's default limits. Exact but for a part of `scratch` (docs/gpu.md). BRINK_UNSUPPORTED also where
+   a session would stay on the CPU, and in a build without a GPU backend. */
+BRINK_API brink_status brink_model_plan_gpu(brink_model *model, const brink_dim *dims,
+                                            uint32_t dim_count, uint32_t context,
+                                            brink_plan_memory *out);
+
+/* Steps that the CPU computes then, beside the GPU, as the last brink_model_plan_gpu found: by operator,
+   those of rewritten graphs among them (domain "brink"). Where it failed, what has no GPU kernel at
+   all. */
+typedef struct brink_cpu_op {
+    const char *domain, *type;
+    uint32_t count;
+    const char *name; /* of the first node */
+} brink_cpu_op;
+
+BRINK_API uint32_t brink_model_cpu_op_count(const brink_model *model);
+BRINK_API void brink_model_cpu_op(const brink_model *model, uint32_t index, brink_cpu_op *out);
 
 /* ── Running a graph ─────────────────────────────────────────────────────────────────────────── */
 
@@ -315,10 +354,13 @@ BRINK_API brink_status brink_run_output(const brink_task *task, uint32_t index, 
 typedef struct brink_node_time {
     const char *name;
     const char *type;
-    uint64_t nanoseconds;
+    uint64_t nanoseconds; /* on the CPU or, where it ran there, on the GPU; 0 where it is computed
+                             together with another node                              */
+    uint64_t bytes;       /* read and written                                        */
+    uint32_t dispatches;  /* on the GPU; 0: none                                     */
 } brink_node_time;
 
-/* With `profile`: nodes in the order they ran. */
+/* With `profile`: nodes in the order they ran; of a generation, the mean of its decoding steps. */
 BRINK_API uint32_t brink_run_node_count(const brink_task *task);
 BRINK_API void brink_run_node(const brink_task *task, uint32_t index, brink_node_time *out);
 
@@ -374,6 +416,9 @@ typedef struct brink_generate_desc {
     const char *const *stop; /* texts that end the reply and are not part of it, copied */
     uint32_t stop_count;
     bool ignore_end; /* go on past end-of-text tokens: for measuring            */
+    bool profile;    /* keep the time of each node, see brink_run_node: no step is computed ahead */
+    bool keep_logits; /* brink_generate_logits has them after each token: no step is computed ahead
+                         on the GPU                                              */
 } brink_generate_desc;
 
 /* Greedy decoding: the highest logit, the lowest id among equals. */
@@ -385,7 +430,7 @@ BRINK_API brink_status brink_generate_begin(brink_session *session, const brink_
 BRINK_API bool brink_generate_next(brink_task *task, uint32_t *id, const char **text);
 
 /* The logits that decided the newest token, [vocabulary] f32, lent until the next advance; NULL
-   before the first. */
+   before the first, and where a GPU computes ahead (see keep_logits). */
 BRINK_API const float *brink_generate_logits(const brink_task *task, uint32_t *vocabulary);
 
 typedef enum brink_finish {

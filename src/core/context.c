@@ -47,12 +47,12 @@ void *core_alloc(brink_context *context, uint64_t size)
         goto no_room;
     if (!core_add(size, ALIGNMENT, &total) || total > SIZE_MAX / 2)
         goto no_room;
+    uint64_t held = context->memory.live + context->gpu_memory.live;
     if (context->desc.memory_budget != 0 &&
-        (size > context->desc.memory_budget ||
-         context->memory.live > context->desc.memory_budget - size)) {
+        (size > context->desc.memory_budget || held > context->desc.memory_budget - size)) {
         core_fail(context, BRINK_OUT_OF_MEMORY,
                   "out of memory: %llu bytes asked for, %llu held, the budget is %llu",
-                  (unsigned long long)size, (unsigned long long)context->memory.live,
+                  (unsigned long long)size, (unsigned long long)held,
                   (unsigned long long)context->desc.memory_budget);
         return NULL;
     }
@@ -150,6 +150,11 @@ uint32_t brink_context_threads(const brink_context *context)
 brink_memory brink_context_memory(const brink_context *context)
 {
     return context->memory;
+}
+
+brink_memory brink_context_gpu_memory(const brink_context *context)
+{
+    return context->gpu_memory;
 }
 
 void *brink_alloc(brink_context *context, uint64_t size)

@@ -14,9 +14,10 @@ typedef struct thread_pool thread_pool;
 struct brink_context {
     brink_context_desc desc;
     thread_pool *pool;
-    struct gpu_device *gpu;                    /* NULL: none is open */
+    struct gpu_device *gpu; /* NULL: none is open */
     void (*gpu_close)(struct gpu_device *gpu);
     brink_memory memory;
+    brink_memory gpu_memory;  /* of buffers there; the budget is for both together */
     uint64_t fail_allocation; /* test hook: the n-th allocation from now fails; 0: none */
     char error[512];
 };

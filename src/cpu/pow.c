@@ -34,7 +34,7 @@ static void pow_f32(float *to, const float *x, int64_t sx, const float *y, int64
             to[i] = x[i * sx] * x[i * sx] * x[i * sx];
     } else if (sy == 0 && *y == 0.5f) {
         for (int64_t i = 0; i < n; i++)
-            to[i] = sqrtf(x[i * sx]);
+            to[i] = x[i * sx] == -INFINITY ? INFINITY : sqrtf(x[i * sx] + 0.0f); /* of -0: 0 */
     } else {
         for (int64_t i = 0; i < n; i++)
             to[i] = powf(x[i * sx], y[i * sy]);

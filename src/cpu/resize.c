@@ -4,6 +4,8 @@
    nearest before opset 11) as onnxruntime has it. Each axis gets a table of the input positions and
    weights that an output position is made of. Nearest moves elements by size; the others fold one
    axis after the other. Bound by memory. */
+#include "cpu/resize.h"
+
 #include "cpu/cpu.h"
 #include "cpu/loops.h"
 
@@ -11,26 +13,6 @@
 #include <string.h>
 
 enum { MAX_TABLE = 1 << 28 }; /* entries of one axis */
-
-typedef enum resize_mode { RESIZE_NEAREST, RESIZE_LINEAR, RESIZE_CUBIC } resize_mode;
-
-typedef struct resize_axis {
-    int64_t in, out, taps;
-    float scale, roi_start, roi_end;
-    bool identity;
-    bool ratio;     /* the scale is out / in: ties are met by multiplying before dividing */
-    int64_t *index; /* [out, taps], in [0, in)                                     */
-    float *weight;  /* [out, taps]                                                 */
-    bool *outside;  /* [out]: the extrapolation value goes here; of tf_crop_and_resize */
-} resize_axis;
-
-typedef struct resize {
-    resize_mode mode;
-    const char *coordinates, *nearest;
-    bool antialias, exclude_outside, crop, simple; /* simple: nearest before opset 11 */
-    float cubic_a, extrapolation;
-    resize_axis axes[BRINK_MAX_RANK];
-} resize;
 
 /* ── What the node asks for ── */
 
@@ -99,6 +81,22 @@ static brink_status read_scales(const kernel_args *a, resize *z)
                          (!z->crop || (axis->roi_start == 0 && axis->roi_end == 1));
     }
     return BRINK_OK;
+}
+
+brink_status resize_read(const kernel_args *a, resize *z)
+{
+    bool old = a->node->opset < 11 || strcmp(a->node->op->name, "Upsample") == 0;
+    *z = (resize){.mode = mode_of(onnx_string(a->node, ATTR_mode, "nearest")),
+                  .coordinates = onnx_string(a->node, ATTR_coordinate_transformation_mode,
+                                             old ? "asymmetric" : "half_pixel"),
+                  .nearest = onnx_string(a->node, ATTR_nearest_mode, "round_prefer_floor"),
+                  .antialias = onnx_int(a->node, ATTR_antialias, 0) != 0,
+                  .exclude_outside = onnx_int(a->node, ATTR_exclude_outside, 0) != 0,
+                  .simple = old,
+                  .cubic_a = onnx_float(a->node, ATTR_cubic_coeff_a, -0.75f),
+                  .extrapolation = onnx_float(a->node, ATTR_extrapolation_value, 0)};
+    z->crop = strcmp(z->coordinates, "tf_crop_and_resize") == 0;
+    return read_scales(a, z);
 }
 
 /* ── Tables ── */
@@ -396,18 +394,8 @@ brink_status cpu_resize(const kernel_args *a)
 {
     const tensor *x = a->in[0];
     tensor *out = a->out[0];
-    bool old = a->node->opset < 11 || strcmp(a->node->op->name, "Upsample") == 0;
-    resize z = {.mode = mode_of(onnx_string(a->node, ATTR_mode, "nearest")),
-                .coordinates = onnx_string(a->node, ATTR_coordinate_transformation_mode,
-                                           old ? "asymmetric" : "half_pixel"),
-                .nearest = onnx_string(a->node, ATTR_nearest_mode, "round_prefer_floor"),
-                .antialias = onnx_int(a->node, ATTR_antialias, 0) != 0,
-                .exclude_outside = onnx_int(a->node, ATTR_exclude_outside, 0) != 0,
-                .simple = old,
-                .cubic_a = onnx_float(a->node, ATTR_cubic_coeff_a, -0.75f),
-                .extrapolation = onnx_float(a->node, ATTR_extrapolation_value, 0)};
-    z.crop = strcmp(z.coordinates, "tf_crop_and_resize") == 0;
-    TRY(read_scales(a, &z));
+    resize z;
+    TRY(resize_read(a, &z));
     if (tensor_count(out) == 0)
         return BRINK_OK;
     if (tensor_count(x) == 0)

@@ -7,10 +7,11 @@
 #include "gpu/sources.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_D = 256 };
+enum { MOST_D = 256, KEYS_A_SPLIT = 256, MOST_SPLITS = 8, MOST_PARTS = 256 };
 
 typedef struct heads {
     uint32_t rows, heads, kv_heads, d, q_stride, kv_stride, q_at, k_at, v_at, y_at, cache_at;
@@ -60,37 +61,39 @@ static brink_status copy_past(gpu_program *g, const kernel_args *a, int64_t kv_h
     return BRINK_OK;
 }
 
+#define PUT(...) used += (size_t)snprintf(head + used, size - used, __VA_ARGS__)
+#define BIND(t, name, type)                                                                        \
+    do {                                                                                           \
+        d->tensors[d->count++] = (t);                                                              \
+        PUT("@group(0) @binding(%u) var<storage, ACCESS_%u> %s: array<%s>;\n", d->count, d->count, \
+            name, type);                                                                           \
+    } while (0)
+
 /* The text before a kernel: its storage, and how it reads queries, keys, values and rotations. */
-static void put_head(const kernel_args *a, bool appends, char *head, size_t size, gpu_dispatch *d)
+static void put_head(const kernel_args *a, bool appends, const char *rows, char *head, size_t size,
+                     gpu_dispatch *d)
 {
     const tensor *q = a->in[0], *k = kernel_in(a, 1), *v = kernel_in(a, 2);
     const tensor *norm = kernel_in(a, appends ? 15 : 14);
     bool rotary = onnx_int(a->node, ATTR_do_rotary, 0) != 0;
     size_t used = 0;
-#define PUT(...) used += (size_t)snprintf(head + used, size - used, __VA_ARGS__)
-#define BIND(t, name)                                                                              \
-    do {                                                                                           \
-        d->tensors[d->count++] = (t);                                                              \
-        PUT("@group(0) @binding(%u) var<storage, ACCESS_%u> %s: array<f32>;\n", d->count,          \
-            d->count, name);                                                                       \
-    } while (0)
     PUT("%s", gpu_source_heads);
-    BIND(a->out[1], "keys");
-    BIND(a->out[2], "values");
+    BIND(a->out[1], "keys", rows);
+    BIND(a->out[2], "values", rows);
     if (!appends)
-        BIND(a->out[0], "y");
+        BIND(a->out[0], "y", "f32");
     if (!appends || k == NULL)
-        BIND(q, "q_in");
+        BIND(q, "q_in", "f32");
     if (appends && k != NULL) {
-        BIND(k, "k_in");
-        BIND(v, "v_in");
+        BIND(k, "k_in", "f32");
+        BIND(v, "v_in", "f32");
     }
     if (rotary) {
-        BIND(a->in[7], "cos_in");
-        BIND(a->in[8], "sin_in");
+        BIND(a->in[7], "cos_in", "f32");
+        BIND(a->in[8], "sin_in", "f32");
     }
     if (norm != NULL)
-        BIND(norm, "norm_in");
+        BIND(norm, "norm_in", "f32");
     const char *from[3] = {"q_in", k != NULL ? "k_in" : "q_in", v != NULL ? "v_in" : "q_in"};
     if (appends)
         PUT("fn key(i: u32) -> f32 { return %s[i]; }\nfn value(i: u32) -> f32 { return %s[i]; }\n",
@@ -102,20 +105,119 @@ static void put_head(const kernel_args *a, bool appends, char *head, size_t size
     PUT("const norm_%s = %s;\nfn %s_scale(i: u32) -> f32 { return %s; }\n",
         appends ? "keys" : "queries", norm != NULL ? "true" : "false", appends ? "key" : "query",
         norm != NULL ? "norm_in[i]" : "1.0");
-#undef BIND
-#undef PUT
 }
 
-static brink_status encode(gpu_program *g, const kernel_args *a, bool appends, const heads *p)
+static void put_scale(const tensor *norm, const char *what, char *head, size_t size,
+                      gpu_dispatch *d)
+{
+    size_t used = strlen(head);
+    char name[16];
+    snprintf(name, sizeof name, "%s_norm", what);
+    if (norm != NULL)
+        BIND(norm, name, "f32");
+    PUT("fn %s_scale(i: u32) -> f32 { return %s%s; }\n", what, norm != NULL ? name : "1.0",
+        norm != NULL ? "[i]" : "");
+}
+
+/* One new row, in one dispatch; *done stays false where the two kernels have to do it. */
+static brink_status one_row(gpu_program *g, const kernel_args *a, const heads *p, bool *done)
+{
+    const tensor *q = a->in[0], *k = kernel_in(a, 1), *v = kernel_in(a, 2);
+    bool rotary = onnx_int(a->node, ATTR_do_rotary, 0) != 0;
+    const tensor *query_norm = kernel_in(a, 14), *key_norm = kernel_in(a, 15);
+    char head[4096] = "";
+    size_t used = 0, size = sizeof head;
+    heads r = *p;
+    uint32_t at[4], inside;
+    gpu_dispatch dispatch = {.head = head,
+                             .body = gpu_source_attend_row,
+                             .written = 7,
+                             .parameters = &r,
+                             .bytes = sizeof r,
+                             .counting = 1u << offsetof(heads, past) / 4 |
+                                         1u << offsetof(heads, position) / 4,
+                             .groups = p->heads},
+                 *d = &dispatch;
+    gpu_fusion *product =
+        g->fusion != NULL && g->fusion->product != 0 ? &g->fusions[g->fusion->product - 1] : NULL;
+    uint32_t splits = product == NULL ? 1 : p->capacity / KEYS_A_SPLIT;
+    splits = splits < 1 ? 1 : splits > MOST_SPLITS ? MOST_SPLITS : splits;
+    while (splits > 1 && splits * p->heads > MOST_PARTS)
+        splits--;
+    if (product != NULL)
+        product->splits = 1;
+    if (p->rows != 1 || p->tail != 0 || p->d % 4 != 0 || !gpu_arena_offset(g, q, 4, &at[0]) ||
+        !gpu_arena_offset(g, k != NULL ? k : q, 4, &at[1]) ||
+        !gpu_arena_offset(g, v != NULL ? v : q, 4, &at[2]) ||
+        !gpu_arena_offset(g, a->out[0], 4, &at[3]) || !gpu_arena(g, &d->bindings[2]) ||
+        gpu_arena_offset(g, a->out[1], 4, &inside) || gpu_arena_offset(g, a->out[2], 4, &inside))
+        return BRINK_OK;
+    r.q_at += at[0];
+    r.k_at += at[1];
+    r.v_at += at[2];
+    r.y_at += at[3];
+    PUT("%s", gpu_source_heads);
+    BIND(a->out[1], "keys", "vec4<f32>");
+    BIND(a->out[2], "values", "vec4<f32>");
+    BIND(NULL, "arena", "f32");
+    if (rotary) {
+        BIND(a->in[7], "cos_in", "f32");
+        BIND(a->in[8], "sin_in", "f32");
+    }
+    PUT("fn cosine(i: u32) -> f32 { return %s; }\nfn sine(i: u32) -> f32 { return %s; }\n",
+        rotary ? "cos_in[i]" : "1.0", rotary ? "sin_in[i]" : "0.0");
+    PUT("const norm_queries = %s;\nconst norm_keys = %s;\nconst steps = %uu;\n"
+        "const even = %s;\n",
+        query_norm != NULL ? "true" : "false", key_norm != NULL ? "true" : "false",
+        (p->d + 15) / 16, p->d % 16 == 0 ? "true" : "false");
+    PUT("const heads_ = %uu;\nconst kv_heads_ = %uu;\nconst d_ = %uu;\nconst half_ = %uu;\n"
+        "const interleaved_ = %uu;\nconst window_ = %uu;\nconst softcap_ = %s;\n",
+        p->heads, p->kv_heads, p->d, p->half, p->interleaved, p->window,
+        p->softcap != 0 ? "true" : "false");
+    put_scale(query_norm, "query", head, size, d);
+    put_scale(key_norm, "key", head, size, d);
+    used = strlen(head);
+    PUT("const splits = %uu;\n", splits);
+    if (splits > 1) {
+        TRY(gpu_grow(g, &g->partials, (uint64_t)p->heads * splits * (p->d + 4) * 4,
+                     &d->bindings[d->count]));
+        d->written |= 1u << d->count;
+        BIND(NULL, "partials", "vec4<f32>");
+        d->groups *= splits;
+        product->splits = splits;
+    }
+    PUT("fn keep(i: u32, v: vec4<f32>) { %s }\n", splits > 1 ? "partials[i] = v;" : "");
+    *done = true;
+    return gpu_encode(g, d);
+}
+
+static brink_status append(gpu_program *g, const kernel_args *a, const heads *p)
 {
     char head[4096];
     gpu_dispatch d = {.head = head,
-                      .body = appends ? gpu_source_append : gpu_source_attend,
+                      .body = gpu_source_append,
                       .parameters = p,
                       .bytes = sizeof *p,
-                      .groups = appends ? (uint64_t)(p->rows + p->tail) * p->kv_heads
-                                        : (uint64_t)p->rows * p->heads};
-    put_head(a, appends, head, sizeof head, &d);
+                      .groups = (uint64_t)(p->rows + p->tail) * p->kv_heads};
+    put_head(a, true, "f32", head, sizeof head, &d);
+    return gpu_encode(g, &d);
+}
+
+/* Several positions a workgroup where there are several; see kernels/attend_tile.wgsl for its memory. */
+static brink_status attend(gpu_program *g, const kernel_args *a, const heads *p)
+{
+    char head[4096];
+    bool tiled = p->d % 4 == 0 && p->rows > 1;
+    uint32_t some = !tiled ? 1 : p->d < 64 ? 16 : 1024 / p->d, keys = p->d < 64 ? 32 : 2048 / p->d;
+    gpu_dispatch d = {.head = head,
+                      .body = tiled ? gpu_source_attend_tile : gpu_source_attend,
+                      .parameters = p,
+                      .bytes = sizeof *p,
+                      .groups = (uint64_t)((p->rows + some - 1) / some) * p->heads};
+    put_head(a, false, tiled ? "vec4<f32>" : "f32", head, sizeof head, &d);
+    size_t used = strlen(head);
+    snprintf(head + used, sizeof head - used,
+             "const some = %uu;\nconst keys_ = %uu;\nconst wide = %uu;\n", some, keys, p->d / 4);
     return gpu_encode(g, &d);
 }
 
@@ -174,8 +276,12 @@ brink_status gpu_group_query_attention(gpu_program *g, const kernel_args *a)
         p.k_at = packed ? p.q_at + (uint32_t)(heads_ * d) : (uint32_t)(b * rows * kv_heads * d);
         p.v_at = packed ? p.k_at + (uint32_t)(kv_heads * d) : p.k_at;
         p.scale = p.scale == 0 ? 1 / sqrtf((float)d) : p.scale;
-        TRY(encode(g, a, true, &p));
-        TRY(encode(g, a, false, &p));
+        bool done = false;
+        TRY(one_row(g, a, &p, &done));
+        if (done)
+            continue;
+        TRY(append(g, a, &p));
+        TRY(attend(g, a, &p));
     }
     return BRINK_OK;
 }

@@ -1,10 +1,11 @@
-/* gather.c — Gather on the GPU: elements of four or eight bytes, and f16 constants as f32.
+/* gather.c — Gather on the GPU: elements of one, four or eight bytes, and f16 constants as f32.
 
    Source: as cpu/gather.c. Indices are looked at on the host, so that one outside is an error. */
 #include "cpu/indices.h"
 #include "cpu/loops.h"
 #include "gpu/gpu.h"
 #include "gpu/sources.h"
+#include "gpu/walk.h"
 
 #include <stdio.h>
 
@@ -13,7 +14,7 @@ brink_status gpu_gather(gpu_program *g, const kernel_args *a)
     const tensor *x = a->in[0], *indices = a->in[1], *out = a->out[0];
     uint32_t axis, size = element_bytes(out->type);
     bool half = x->type == BRINK_F16 && out->type == BRINK_F32;
-    if ((size != 4 && size != 8) || (x->type != out->type && !half) ||
+    if ((size != 4 && size != 8 && !gpu_is_byte(out->type)) || (x->type != out->type && !half) ||
         (indices->type != BRINK_I64 && indices->type != BRINK_I32) ||
         !axis_wrap(onnx_int(a->node, ATTR_axis, 0), x->rank, &axis) ||
         gpu_root(x) == gpu_root(indices))
@@ -29,6 +30,8 @@ brink_status gpu_gather(gpu_program *g, const kernel_args *a)
     }
     if (count > UINT32_MAX || tensor_count(x) > UINT32_MAX)
         return kernel_fail(a, BRINK_OUT_OF_MEMORY, "gpu: %lld elements", (long long)count);
+    if (gpu_is_byte(out->type))
+        return gpu_pick_rows(g, a, inner, bound);
     const uint32_t p[8] = {(uint32_t)count, (uint32_t)inner, (uint32_t)numbers, (uint32_t)bound,
                            element_bytes(indices->type) / 4};
     char head[512];

@@ -1,6 +1,8 @@
 /* pipeline.c — see pipeline.h. */
 #include "gpu/pipeline.h"
 
+#include "core/threads.h"
+
 #include <string.h>
 
 static uint64_t hash_text(uint64_t hash, const char *text) /* FNV-1a */
@@ -72,6 +74,59 @@ static char *compose(gpu_device *d, const gpu_kernel_source *s)
     return text;
 }
 
+/* ── Compiling ── */
+
+static WGPUShaderModule make_module(gpu_device *d, const char *text)
+{
+    WGPUShaderSourceWGSL wgsl = WGPU_SHADER_SOURCE_WGSL_INIT;
+    wgsl.code = gpu_text(text);
+    WGPUShaderModuleDescriptor desc = WGPU_SHADER_MODULE_DESCRIPTOR_INIT;
+    desc.nextInChain = &wgsl.chain;
+    return GPU_CALL(DeviceCreateShaderModule)(d->device, &desc);
+}
+
+static WGPUComputePipelineDescriptor describe(const gpu_pipeline *p, WGPUShaderModule module)
+{
+    WGPUComputePipelineDescriptor desc = WGPU_COMPUTE_PIPELINE_DESCRIPTOR_INIT;
+    desc.layout = p->layout->layout;
+    desc.compute.module = module;
+    desc.compute.entryPoint = gpu_text("main");
+    return desc;
+}
+
+#ifdef __wasm__
+/* Those of a device that was lost meanwhile are nobody's. */
+static void on_pipeline(WGPUCreatePipelineAsyncStatus status, WGPUComputePipeline pipeline,
+                        WGPUStringView message, void *user, void *id)
+{
+    gpu_device *d = user;
+    for (gpu_pipeline *p = d->pipelines; p != NULL; p = p->next)
+        if (p->id == (uint32_t)(uintptr_t)id) {
+            p->pipeline = pipeline;
+            core_free(d->context, p->text);
+            p->text = NULL;
+            if (status != WGPUCreatePipelineAsyncStatus_Success)
+                gpu_device_fail(d, WGPUErrorType_Validation, message);
+            return;
+        }
+    if (pipeline != NULL)
+        GPU_CALL(ComputePipelineRelease)(pipeline);
+}
+
+static void begin(gpu_device *d, gpu_pipeline *p)
+{
+    WGPUShaderModule module = make_module(d, p->text);
+    WGPUComputePipelineDescriptor desc = describe(p, module);
+    GPU_CALL(DeviceCreateComputePipelineAsync)
+    (d->device, &desc,
+     (WGPUCreateComputePipelineAsyncCallbackInfo){.mode = WGPUCallbackMode_AllowProcessEvents,
+                                                  .callback = on_pipeline,
+                                                  .userdata1 = d,
+                                                  .userdata2 = (void *)(uintptr_t)p->id});
+    GPU_CALL(ShaderModuleRelease)(module);
+}
+#endif
+
 brink_status gpu_pipeline_find(gpu_device *d, const gpu_kernel_source *source,
                                const gpu_pipeline **out)
 {
@@ -80,7 +135,10 @@ brink_status gpu_pipeline_find(gpu_device *d, const gpu_kernel_source *source,
         if (p->hash == hash && p->body == source->body && p->layout->writable == source->writable &&
             strcmp(p->head, source->head) == 0) {
             *out = p;
-            return BRINK_OK;
+            return p->pipeline != NULL || p->text != NULL
+                       ? BRINK_OK
+                       : core_fail(d->context, BRINK_DEVICE_FAILED,
+                                   "gpu %s: a kernel could not be compiled", d->name);
         }
     const gpu_layout *layout;
     TRY(find_layout(d, source->bindings, source->writable, &layout));
@@ -92,39 +150,84 @@ brink_status gpu_pipeline_find(gpu_device *d, const gpu_kernel_source *source,
         core_free(d->context, text);
         return BRINK_OUT_OF_MEMORY;
     }
-    WGPUShaderSourceWGSL wgsl = WGPU_SHADER_SOURCE_WGSL_INIT;
-    wgsl.code = gpu_text(text);
-    WGPUShaderModuleDescriptor module_desc = WGPU_SHADER_MODULE_DESCRIPTOR_INIT;
-    module_desc.nextInChain = &wgsl.chain;
-    WGPUShaderModule module = GPU_CALL(DeviceCreateShaderModule)(d->device, &module_desc);
-    core_free(d->context, text);
-    WGPUComputePipelineDescriptor desc = WGPU_COMPUTE_PIPELINE_DESCRIPTOR_INIT;
-    desc.layout = layout->layout;
-    desc.compute.module = module;
-    desc.compute.entryPoint = gpu_text("main");
     *p = (gpu_pipeline){.next = d->pipelines,
                         .hash = hash,
+                        .id = ++d->pipeline_ids,
                         .layout = layout,
+                        .text = text,
                         .body = source->body,
                         .head = memcpy(p + 1, source->head, head)};
-    p->pipeline = GPU_CALL(DeviceCreateComputePipeline)(d->device, &desc);
-    GPU_CALL(ShaderModuleRelease)(module);
-    brink_status status = gpu_device_check(d);
-    if (status != BRINK_OK) { /* nothing may use it */
-        GPU_CALL(ComputePipelineRelease)(p->pipeline);
-        core_free(d->context, p);
-        return status;
-    }
     d->pipelines = p;
     *out = p;
+#ifdef __wasm__
+    begin(d, p);
+#endif
     return BRINK_OK;
 }
+
+#ifndef __wasm__
+typedef struct compilation {
+    gpu_device *d;
+    gpu_pipeline **list;
+} compilation;
+
+static void compile(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    const compilation *c = arg;
+    (void)thread;
+    for (int64_t i = begin; i < end; i++) {
+        gpu_pipeline *p = c->list[i];
+        WGPUShaderModule module = make_module(c->d, p->text);
+        WGPUComputePipelineDescriptor desc = describe(p, module);
+        p->pipeline = GPU_CALL(DeviceCreateComputePipeline)(c->d->device, &desc);
+        GPU_CALL(ShaderModuleRelease)(module);
+    }
+}
+
+brink_status gpu_pipelines_compile(gpu_device *d)
+{
+    uint32_t count = 0;
+    for (gpu_pipeline *p = d->pipelines; p != NULL && p->text != NULL; p = p->next)
+        count++; /* the newest come first */
+    if (count == 0)
+        return BRINK_OK;
+    compilation c = {d, core_alloc(d->context, count * sizeof *c.list)};
+    if (c.list == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    gpu_pipeline *p = d->pipelines;
+    for (uint32_t i = 0; i < count; i++, p = p->next)
+        c.list[i] = p;
+    thread_for(d->context->pool, count, 1, compile, &c);
+    brink_status status = gpu_device_check(d);
+    for (uint32_t i = 0; i < count; i++) {
+        core_free(d->context, c.list[i]->text);
+        c.list[i]->text = NULL;
+        if (status != BRINK_OK) { /* nothing may use it */
+            GPU_CALL(ComputePipelineRelease)(c.list[i]->pipeline);
+            c.list[i]->pipeline = NULL;
+        }
+    }
+    core_free(d->context, c.list);
+    return status;
+}
+#else
+brink_status gpu_pipelines_compile(gpu_device *d)
+{
+    TRY(gpu_device_check(d));
+    for (const gpu_pipeline *p = d->pipelines; p != NULL; p = p->next)
+        if (p->text != NULL)
+            return BRINK_PENDING;
+    return BRINK_OK;
+}
+#endif
 
 void gpu_pipelines_free(gpu_device *d)
 {
     for (gpu_pipeline *p; (p = d->pipelines) != NULL;) {
         d->pipelines = p->next;
-        GPU_CALL(ComputePipelineRelease)(p->pipeline);
+        core_free(d->context, p->text);
+        if (p->pipeline != NULL)
+            GPU_CALL(ComputePipelineRelease)(p->pipeline);
         core_free(d->context, p);
     }
     for (gpu_layout *l; (l = d->layouts) != NULL;) {
@@ -133,4 +236,9 @@ void gpu_pipelines_free(gpu_device *d)
         GPU_CALL(BindGroupLayoutRelease)(l->group);
         core_free(d->context, l);
     }
+}
+
+uint32_t gpu_pipeline_count(const gpu_device *d)
+{
+    return d->pipeline_ids;
 }

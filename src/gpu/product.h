@@ -17,7 +17,8 @@ typedef struct gpu_product_parameters {
 } gpu_product_parameters;
 _Static_assert(sizeof(gpu_product_parameters) <= GPU_PARAMETERS, "a uniform block");
 
-/* d has a head that says weight(base, k, n) and addend(m, n), y and x as its first tensors. */
+/* d has a head that says weight(base, k, n), or quad(base, k, n) and along_k, and addend(m, n); y and x
+   are its first tensors. */
 brink_status gpu_product(gpu_program *g, gpu_product_parameters *p, gpu_dispatch *d);
 
 #endif

@@ -12,15 +12,24 @@ static bool same_bindings(const gpu_slot *s, const gpu_binding *b, uint32_t coun
     return s->count == count;
 }
 
-static brink_status grow(gpu_program *g)
+static brink_status grow(gpu_program *g, uint32_t count)
 {
     brink_context *context = g->d->context;
-    uint32_t capacity = g->slot_capacity ? 2 * g->slot_capacity : 64;
+    uint32_t capacity = g->slot_capacity ? g->slot_capacity : 64;
+    while (capacity < count)
+        capacity *= 2;
+    if (capacity == g->slot_capacity)
+        return BRINK_OK;
     gpu_slot *slots = core_realloc(context, g->slots, capacity * sizeof *slots);
     if (slots == NULL)
         return BRINK_OUT_OF_MEMORY;
     memset(slots + g->slot_capacity, 0, (capacity - g->slot_capacity) * sizeof *slots);
     g->slots = slots;
+    gpu_item *items = core_realloc(context, g->items, capacity * sizeof *items);
+    if (items == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    memset(items + g->slot_capacity, 0, (capacity - g->slot_capacity) * sizeof *items);
+    g->items = items;
     char *parameters = core_realloc(context, g->parameters, (uint64_t)capacity * GPU_PARAMETERS);
     if (parameters == NULL)
         return BRINK_OUT_OF_MEMORY;
@@ -31,24 +40,28 @@ static brink_status grow(gpu_program *g)
     return BRINK_OK;
 }
 
+static void drop_group(gpu_program *g, uint32_t index)
+{
+    if (g->items[index].group != NULL)
+        GPU_CALL(BindGroupRelease)(g->items[index].group);
+    g->items[index].group = NULL;
+}
+
 /* The uniform buffer has a place for every slot; bind groups made on a smaller one are dropped. */
 static brink_status reserve_uniforms(gpu_program *g)
 {
     if (g->uniform_slots >= g->slot_capacity)
         return BRINK_OK;
     WGPUBuffer bigger = gpu_buffer_create(g->d, (uint64_t)g->slot_capacity * GPU_PARAMETERS,
-                                          WGPUBufferUsage_Uniform | WGPUBufferUsage_CopyDst);
+                                          WGPUBufferUsage_Uniform | WGPUBufferUsage_Storage |
+                                              WGPUBufferUsage_CopyDst);
     if (bigger == NULL)
         return BRINK_OUT_OF_MEMORY;
-    if (g->uniforms != NULL)
-        GPU_CALL(BufferRelease)(g->uniforms); /* commands in flight keep it */
+    gpu_buffer_release(g->d, g->generation, g->uniforms); /* commands in flight keep it */
     g->uniforms = bigger;
     g->uniform_slots = g->slot_capacity;
-    for (uint32_t i = 0; i < g->slot_count; i++) {
-        if (g->slots[i].group != NULL)
-            GPU_CALL(BindGroupRelease)(g->slots[i].group);
-        g->slots[i].group = NULL;
-    }
+    for (uint32_t i = 0; i < g->slot_count; i++)
+        drop_group(g, i);
     return BRINK_OK;
 }
 
@@ -59,15 +72,19 @@ static void make_group(gpu_program *g, uint32_t index)
     for (uint32_t i = 0; i <= s->count; i++) {
         entries[i] = (WGPUBindGroupEntry)WGPU_BIND_GROUP_ENTRY_INIT;
         entries[i].binding = i;
-        entries[i].buffer = i == 0 ? g->uniforms : s->bindings[i - 1].buffer;
-        entries[i].offset = i == 0 ? (uint64_t)index * GPU_PARAMETERS : s->bindings[i - 1].offset;
+        entries[i].buffer = i != 0               ? s->bindings[i - 1].buffer
+                            : s->uniform != NULL ? s->uniform
+                                                 : g->uniforms;
+        entries[i].offset = i != 0               ? s->bindings[i - 1].offset
+                            : s->uniform != NULL ? 0
+                                                 : (uint64_t)index * GPU_PARAMETERS;
         entries[i].size = i == 0 ? GPU_PARAMETERS : s->bindings[i - 1].bytes;
     }
     WGPUBindGroupDescriptor desc = WGPU_BIND_GROUP_DESCRIPTOR_INIT;
     desc.layout = s->pipeline->layout->group;
     desc.entryCount = s->count + 1;
     desc.entries = entries;
-    s->group = GPU_CALL(DeviceCreateBindGroup)(g->d->device, &desc);
+    g->items[index].group = GPU_CALL(DeviceCreateBindGroup)(g->d->device, &desc);
 }
 
 /* Where a tensor lies, and whether a plan writes there. */
@@ -78,12 +95,12 @@ static brink_status locate(gpu_program *g, const tensor *t, gpu_binding *out, bo
     *writable = root->place != PLAN_CONST;
     if (root->place == PLAN_CONST)
         return gpu_constant(g, &root->t, out);
-    if (root->resident) {
+    if (root->resident && !g->rehearsing) {
         const gpu_memory *m = root->t.data;
         *out = (gpu_binding){m->buffer, 0, m->bytes};
         return BRINK_OK;
     }
-    *out = (gpu_binding){g->arena, g->offsets[own->root], (root->bytes + 3) / 4 * 4};
+    *out = (gpu_binding){g->arena, g->offsets[own->root], gpu_whole(root->bytes)};
     return BRINK_OK;
 }
 
@@ -101,6 +118,31 @@ bool gpu_arena_offset(const gpu_program *g, const tensor *t, uint32_t size, uint
     return root->place != PLAN_CONST && !root->resident;
 }
 
+brink_status gpu_grow(gpu_program *g, gpu_grown *memory, uint64_t bytes, gpu_binding *out)
+{
+    *out = (gpu_binding){NULL, 0, bytes};
+    if (g->rehearsing)
+        return BRINK_OK;
+    if (bytes > memory->bytes) { /* at least twice the last, so that there are few */
+        uint64_t size = bytes > 2 * memory->bytes ? bytes : 2 * memory->bytes;
+        WGPUBuffer bigger = memory->count < GPU_SCRATCHES
+                                ? gpu_buffer_create(g->d, size, WGPUBufferUsage_Storage)
+                                : NULL;
+        if (bigger == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        memory->list[memory->count++] = bigger;
+        memory->bytes = size;
+    }
+    *out = (gpu_binding){memory->list[memory->count - 1], 0, memory->bytes};
+    return BRINK_OK;
+}
+
+static void drop_grown(const gpu_program *g, gpu_grown *memory)
+{
+    for (uint32_t i = 0; i < memory->count; i++)
+        gpu_buffer_free(g->d, g->generation, memory->list[i]);
+}
+
 /* WebGPU's limit on each dimension of the grid; kernels read a linear index and stop past the end. */
 static void fold(const gpu_device *d, uint64_t count, uint32_t *groups)
 {
@@ -110,12 +152,25 @@ static void fold(const gpu_device *d, uint64_t count, uint32_t *groups)
     groups[2] = 1;
 }
 
+/* Browsers refuse a dispatch one of whose bindings is written and overlaps another; wgpu lets it pass. */
+static brink_status check_apart(const gpu_program *g, const gpu_binding *b, uint32_t count,
+                                uint32_t writable)
+{
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (b[i].buffer == b[j].buffer && b[i].offset < b[j].offset + b[j].bytes &&
+                b[j].offset < b[i].offset + b[i].bytes && ((writable >> i | writable >> j) & 1))
+                return core_fail(g->d->context, BRINK_DEVICE_FAILED,
+                                 "gpu %s: bindings %u and %u of a dispatch overlap", g->d->name,
+                                 j + 1, i + 1);
+    return BRINK_OK;
+}
+
 brink_status gpu_encode(gpu_program *g, const gpu_dispatch *dispatch)
 {
     if (dispatch->groups == 0)
         return BRINK_OK;
-    if (g->next == g->slot_capacity)
-        TRY(grow(g));
+    TRY(grow(g, g->next + 1));
     gpu_binding bindings[GPU_BINDINGS];
     gpu_kernel_source source = {dispatch->head, dispatch->body, dispatch->count, 0};
     for (uint32_t i = 0; i < dispatch->count; i++) {
@@ -124,7 +179,9 @@ brink_status gpu_encode(gpu_program *g, const gpu_dispatch *dispatch)
         if (dispatch->tensors[i] != NULL)
             TRY(locate(g, dispatch->tensors[i], &bindings[i], &writable));
         source.writable |= (uint32_t)writable << i;
-        if (bindings[i].bytes == 0) /* an empty input: some valid bytes that nobody reads */
+        if (bindings[i].bytes == 0 && writable) /* an empty tensor: bytes that nothing else has */
+            bindings[i] = (gpu_binding){g->arena, g->arena_bytes + i * GPU_ALIGN, 4};
+        if (bindings[i].bytes == 0)
             bindings[i].bytes = 4;
         if (bindings[i].bytes > g->d->limits.maxStorageBufferBindingSize)
             return core_fail(g->d->context, BRINK_OUT_OF_MEMORY,
@@ -134,17 +191,22 @@ brink_status gpu_encode(gpu_program *g, const gpu_dispatch *dispatch)
     }
     const gpu_pipeline *pipeline;
     TRY(gpu_pipeline_find(g->d, &source, &pipeline));
+    if (g->rehearsing)
+        return BRINK_OK;
+    TRY(check_apart(g, bindings, dispatch->count, source.writable));
     uint32_t index = g->next++;
     gpu_slot *s = &g->slots[index];
-    if (s->pipeline != pipeline || !same_bindings(s, bindings, dispatch->count)) {
-        if (s->group != NULL)
-            GPU_CALL(BindGroupRelease)(s->group);
-        s->group = NULL;
+    s->counting = dispatch->counting;
+    s->step = g->step;
+    if (s->pipeline != pipeline || s->uniform != dispatch->uniform ||
+        !same_bindings(s, bindings, dispatch->count)) {
+        drop_group(g, index);
         s->pipeline = pipeline;
         s->count = dispatch->count;
+        s->uniform = dispatch->uniform;
         memcpy(s->bindings, bindings, dispatch->count * sizeof *bindings);
     }
-    fold(g->d, dispatch->groups, s->groups);
+    fold(g->d, dispatch->groups, g->items[index].groups);
     memcpy(g->parameters + (uint64_t)index * GPU_PARAMETERS, dispatch->parameters, dispatch->bytes);
     if (g->slot_count < g->next)
         g->slot_count = g->next;
@@ -156,37 +218,28 @@ static brink_status make_groups(gpu_program *g)
 {
     bool made = false;
     for (uint32_t i = g->submitted; i < g->next; i++)
-        if (g->slots[i].group == NULL) {
+        if (g->items[i].group == NULL) {
             make_group(g, i);
             made = true;
         }
     brink_status status = made ? gpu_device_check(g->d) : BRINK_OK;
-    for (uint32_t i = g->submitted; status != BRINK_OK && i < g->next; i++) {
-        GPU_CALL(BindGroupRelease)(g->slots[i].group);
-        g->slots[i].group = NULL;
-    }
+    for (uint32_t i = g->submitted; status != BRINK_OK && i < g->next; i++)
+        drop_group(g, i);
     return status;
 }
 
-static void encode_pass(gpu_program *g, WGPUCommandEncoder encoder)
+brink_status gpu_program_reserve(gpu_program *g, uint32_t count)
 {
-    WGPUComputePassEncoder pass = GPU_CALL(CommandEncoderBeginComputePass)(encoder, NULL);
-    for (uint32_t i = g->submitted; i < g->next; i++) {
-        gpu_slot *s = &g->slots[i];
-        GPU_CALL(ComputePassEncoderSetPipeline)(pass, s->pipeline->pipeline);
-        GPU_CALL(ComputePassEncoderSetBindGroup)(pass, 0, s->group, 0, NULL);
-        GPU_CALL(ComputePassEncoderDispatchWorkgroups)
-        (pass, s->groups[0], s->groups[1], s->groups[2]);
-    }
-    GPU_CALL(ComputePassEncoderEnd)(pass);
-    GPU_CALL(ComputePassEncoderRelease)(pass);
+    TRY(grow(g, count));
+    return reserve_uniforms(g);
 }
 
-brink_status gpu_program_submit(gpu_program *g, const gpu_copy *copies, uint32_t count)
+brink_status gpu_program_ready(gpu_program *g)
 {
-    if (g->submitted == g->next && count == 0)
-        return BRINK_OK;
     TRY(reserve_uniforms(g));
+    TRY(gpu_pipelines_compile(g->d));
+    for (uint32_t i = g->submitted; i < g->next; i++)
+        g->items[i].pipeline = g->slots[i].pipeline->pipeline;
     TRY(make_groups(g));
     if (g->submitted < g->next) {
         uint64_t at = (uint64_t)g->submitted * GPU_PARAMETERS;
@@ -194,19 +247,39 @@ brink_status gpu_program_submit(gpu_program *g, const gpu_copy *copies, uint32_t
         (g->d->queue, g->uniforms, at, g->parameters + at,
          (size_t)(g->next - g->submitted) * GPU_PARAMETERS);
     }
-    WGPUCommandEncoder encoder = GPU_CALL(DeviceCreateCommandEncoder)(g->d->device, NULL);
-    if (g->submitted < g->next)
-        encode_pass(g, encoder);
-    g->submitted = g->next;
-    for (uint64_t i = 0, to = 0; i < count; i++) {
-        GPU_CALL(CommandEncoderCopyBufferToBuffer)
-        (encoder, g->arena, copies[i].from, g->staging, to, copies[i].bytes);
-        to += copies[i].bytes;
+    return BRINK_OK;
+}
+
+/* Runs what was encoded, each dispatch by itself between two timestamps. */
+static brink_status measure(gpu_program *g)
+{
+    uint32_t count = g->next - g->submitted;
+    uint64_t *ns = core_calloc(g->d->context, (uint64_t)count + 1, sizeof *ns);
+    if (ns == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    gpu_api_time(g->d->instance, g->d->device, g->d->queue, g->items + g->submitted, count,
+                 g->d->timestamps ? ns : NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        step_usage *u = &g->usage[g->slots[g->submitted + i].step];
+        u->ns += ns[i];
+        u->dispatches++;
     }
-    WGPUCommandBuffer commands = GPU_CALL(CommandEncoderFinish)(encoder, NULL);
-    GPU_CALL(CommandEncoderRelease)(encoder);
-    GPU_CALL(QueueSubmit)(g->d->queue, 1, &commands);
-    GPU_CALL(CommandBufferRelease)(commands);
+    core_free(g->d->context, ns);
+    return gpu_device_check(g->d);
+}
+
+brink_status gpu_program_submit(gpu_program *g, const gpu_copy *copies, uint32_t count)
+{
+    if (g->submitted == g->next && count == 0)
+        return BRINK_OK;
+    TRY(gpu_program_ready(g));
+    if (g->usage != NULL)
+        TRY(measure(g));
+    uint32_t rest = g->usage != NULL ? 0 : g->next - g->submitted;
+    if (rest + count != 0)
+        TRY(gpu_device_submit(g->d, g->items + g->submitted, rest, copies, count));
+    g->submitted = g->next;
+    g->work = 0;
     return gpu_device_check(g->d);
 }
 
@@ -223,4 +296,16 @@ brink_status gpu_program_write(gpu_program *g, uint32_t root, const void *data, 
         GPU_CALL(QueueWriteBuffer)(g->d->queue, g->arena, g->offsets[root] + whole, tail, 4);
     }
     return BRINK_OK;
+}
+
+void gpu_program_drop(gpu_program *g)
+{
+    for (uint32_t i = 0; i < g->slot_count; i++)
+        drop_group(g, i);
+    gpu_buffer_free(g->d, g->generation, g->uniforms);
+    drop_grown(g, &g->scratch);
+    drop_grown(g, &g->partials);
+    core_free(g->d->context, g->slots);
+    core_free(g->d->context, g->items);
+    core_free(g->d->context, g->parameters);
 }

@@ -30,6 +30,8 @@ static const reduction most = {"bitcast<f32>(0xff800000u + zero_)", "max_(s, v)"
 static const reduction least = {"bitcast<f32>(0x7f800000u + zero_)", "min_(s, v)", "min_(a, b)",
                                 "s"};
 
+static const reduction log_sum = {"0.0", "s + v", "a + b", "log_(s)"};
+
 static void put_walk(const nd *w, uint32_t *dims, uint32_t *strides)
 {
     for (uint32_t d = 0; d < w->rank && d < RANK; d++) {
@@ -104,11 +106,23 @@ REDUCE(reduce_l2, l2)
 REDUCE(reduce_prod, product)
 REDUCE(reduce_max, most)
 REDUCE(reduce_min, least)
+REDUCE(reduce_log_sum, log_sum)
 
-brink_status gpu_global_average_pool(gpu_program *g, const kernel_args *a)
+/* Over all but the first two dimensions. */
+static brink_status global(gpu_program *g, const kernel_args *a, const reduction *r)
 {
     const tensor *x = a->in[0];
     if (x->type != BRINK_F32 || x->rank < 2)
         return BRINK_UNSUPPORTED;
-    return g == NULL ? BRINK_OK : reduce(g, a, ((1u << x->rank) - 1) & ~3u, &mean);
+    return g == NULL ? BRINK_OK : reduce(g, a, ((1u << x->rank) - 1) & ~3u, r);
+}
+
+brink_status gpu_global_average_pool(gpu_program *g, const kernel_args *a)
+{
+    return global(g, a, &mean);
+}
+
+brink_status gpu_global_max_pool(gpu_program *g, const kernel_args *a)
+{
+    return global(g, a, &most);
 }

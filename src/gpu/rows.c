@@ -74,7 +74,7 @@ static brink_status norm(gpu_program *g, const kernel_args *a, norm_inputs at, b
     if (skip != NULL && gpu_root(skip) == gpu_root(x))
         return BRINK_UNSUPPORTED;
     if (g == NULL)
-        return BRINK_OK;
+        return tensor_count(scale) == n ? BRINK_OK : BRINK_UNSUPPORTED;
     if (tensor_count(scale) != n || (bias != NULL && tensor_count(bias) != n) ||
         (sum_bias != NULL && tensor_count(sum_bias) != n))
         return kernel_fail(a, BRINK_UNSUPPORTED, "gpu: a scale or bias that is not one a column");

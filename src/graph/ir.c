@@ -143,6 +143,7 @@ static brink_status start(ir_graph *g, const ir_binding *bindings)
             v.type = t->type;
             v.rank = t->rank;
             v.data = t->data;
+            v.remote = t->remote;
             v.fixed = true;
             for (uint32_t k = 0; k < t->rank; k++)
                 v.dims[k] = expr_const(&g->exprs, t->dims[k]);
@@ -301,7 +302,7 @@ const expr *symbolic_elements(rule_args *r, uint32_t i, uint64_t *count)
         return v->symbolic;
     }
     int64_t probe;
-    if (v->kind != IR_CONST || v->data == NULL || !ir_count(r->g, v, count) ||
+    if (v->kind != IR_CONST || v->data == NULL || v->remote || !ir_count(r->g, v, count) ||
         *count > IR_MAX_SYMBOLIC || (*count != 0 && !read_int(v->type, v->data, 0, &probe)))
         return NULL;
     expr *list = ARENA_ARRAY(&r->g->memory, expr, *count + 1);
@@ -347,7 +348,7 @@ brink_status rule_data(rule_args *r, uint32_t i, const void **out)
 {
     const ir_value *v;
     TRY(rule_need(r, i, &v));
-    if (v->kind == IR_CONST && v->data != NULL) {
+    if (v->kind == IR_CONST && v->data != NULL && !v->remote) {
         *out = v->data;
         return BRINK_OK;
     }
@@ -583,7 +584,8 @@ static bool foldable(const rule_args *r)
         const ir_value *v = rule_in(r, i);
         if (v == NULL)
             continue;
-        if (v->kind != IR_CONST || v->data == NULL || ir_bytes(g, v, &bytes) != BRINK_OK)
+        if (v->kind != IR_CONST || v->data == NULL || ir_bytes(g, v, &bytes) != BRINK_OK ||
+            (v->remote && !(i == 0 && (r->op->flags & OP_VIEW))))
             return false;
         in_bytes += bytes;
     }
@@ -778,6 +780,7 @@ static brink_status resolve_node(resolver *w, const onnx_node *n)
     if ((n->op->flags & OP_VIEW) && rule_in(r, 0)->kind == IR_CONST && foldable(r)) {
         r->out[0].kind = IR_CONST;
         r->out[0].data = rule_in(r, 0)->data;
+        r->out[0].remote = rule_in(r, 0)->remote;
         r->out[0].symbolic = NULL;
         r->out[0].learned = rule_in(r, 0)->learned;
         r->out[0].fixed = rule_in(r, 0)->fixed;

@@ -247,7 +247,7 @@ bool rewrite_uniform(const rewrite *w, uint32_t value, double *out)
     if (!rewrite_is_const(w, value))
         return false;
     const ir_value *v = &w->g->values[value];
-    if (v->data == NULL || !ir_count(w->g, v, &count) || count == 0 || count > 4096 ||
+    if (v->data == NULL || v->remote || !ir_count(w->g, v, &count) || count == 0 || count > 4096 ||
         !number_at(v, 0, out))
         return false;
     for (uint64_t i = 1; i < count; i++)

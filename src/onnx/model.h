@@ -24,6 +24,7 @@ typedef struct onnx_tensor {
     const void *data;
     const char *external; /* file it lies in, NULL when inside the graph */
     uint64_t offset;
+    bool remote; /* the bytes are in an executor's memory; data names them and is not to be read */
 } onnx_tensor;
 
 typedef enum onnx_attr_kind {

@@ -206,41 +206,65 @@ static brink_status bind_dims(brink_model *m, const brink_dim *dims, uint32_t co
     return BRINK_OK;
 }
 
+brink_status model_plan_desc(brink_model *m, const brink_dim *dims, uint32_t dim_count,
+                             uint32_t tokens, uint32_t chunk, plan *p, plan_desc *out)
+{
+    arena *a = &p->ir.memory;
+    ir_binding *inputs = ARENA_ARRAY(a, ir_binding, (uint64_t)m->onnx.graph->input_count + 1);
+    bool *external = ARENA_ARRAY(a, bool, (uint64_t)m->onnx.graph->output_count + 1);
+    if (inputs == NULL || external == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    *out = (plan_desc){
+        .inputs = inputs, .last_row_output = IR_NONE, .exact = m->desc.exact, .no_data = true};
+    if (!model_plans_session(m, dim_count))
+        return bind_dims(m, dims, dim_count, &p->ir.exprs, inputs, a);
+    expr past = expr_symbol(&p->ir.exprs, 0, tokens - chunk);
+    out->last_row = expr_symbol(&p->ir.exprs, 0, chunk - 1);
+    out->last_row_output = m->decoder.logits;
+    out->external_outputs = external;
+    for (uint32_t i = 0; i < m->decoder.slot_count; i++)
+        external[m->decoder.slots[i].output] = true;
+    return decoder_bindings(m, &p->ir.exprs, past, chunk, inputs, a);
+}
+
+bool model_plans_session(const brink_model *m, uint32_t dim_count)
+{
+    return dim_count == 0 && m->decoder.slot_count != 0;
+}
+
+uint32_t model_tokens(const brink_model *m, uint32_t context)
+{
+    uint32_t tokens = context != 0 ? context : MODEL_TOKENS, most = m->decoder.context;
+    return most != 0 && tokens > most ? most : tokens;
+}
+
+uint64_t model_cache_bytes(const brink_model *m, uint32_t tokens)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < m->decoder.slot_count; i++) {
+        const cache_slot *s = &m->decoder.slots[i];
+        bytes += (uint64_t)s->heads * (uint64_t)s->width * tokens * 4;
+    }
+    return bytes;
+}
+
 brink_status brink_model_plan(brink_model *m, const brink_dim *dims, uint32_t dim_count,
                               uint32_t context, brink_plan_memory *out)
 {
     *out = (brink_plan_memory){.weights = weights_bytes(m)};
+    uint32_t tokens = model_tokens(m, context);
     plan p = {0};
+    plan_desc desc;
     TRY(ir_init(m->context, &m->onnx, m->onnx.graph, &cpu_kernels, &p.ir));
-    brink_status status = BRINK_OUT_OF_MEMORY;
-    ir_binding *inputs =
-        ARENA_ARRAY(&p.ir.memory, ir_binding, (uint64_t)m->onnx.graph->input_count + 1);
-    bool *external = ARENA_ARRAY(&p.ir.memory, bool, (uint64_t)m->onnx.graph->output_count + 1);
-    if (inputs == NULL || external == NULL)
-        goto done;
-    plan_desc desc = {
-        .inputs = inputs, .last_row_output = IR_NONE, .exact = m->desc.exact, .no_data = true};
-    if (dim_count == 0 && m->decoder.slot_count != 0) {
-        uint32_t tokens = context ? context : 2048, chunk = tokens < 128 ? tokens : 128;
-        expr past = expr_symbol(&p.ir.exprs, 0, tokens - chunk);
-        desc.last_row = expr_symbol(&p.ir.exprs, 0, chunk - 1);
-        desc.last_row_output = m->decoder.logits;
-        desc.external_outputs = external;
-        for (uint32_t i = 0; i < m->decoder.slot_count; i++) {
-            const cache_slot *s = &m->decoder.slots[i];
-            external[s->output] = true;
-            out->cache += (uint64_t)s->heads * (uint64_t)s->width * tokens * 4;
-        }
-        status = decoder_bindings(m, &p.ir.exprs, past, chunk, inputs, &p.ir.memory);
-    } else {
-        status = bind_dims(m, dims, dim_count, &p.ir.exprs, inputs, &p.ir.memory);
-    }
+    brink_status status =
+        model_plan_desc(m, dims, dim_count, tokens, tokens < 128 ? tokens : 128, &p, &desc);
     if (status == BRINK_OK)
         status = plan_build(&p, &desc);
+    if (model_plans_session(m, dim_count))
+        out->cache = model_cache_bytes(m, tokens);
     out->derived = p.derived_bytes;
     out->scratch = p.arena_bytes;
     out->peak = out->weights + out->derived + out->cache + out->scratch;
-done:
     plan_free(&p);
     return status;
 }

@@ -6,16 +6,23 @@
 
 #include <string.h>
 
-enum { DEFAULT_MAX_TOKENS = 256 };
+enum { DEFAULT_MAX_TOKENS = 256, EXPECTED_TOKENS = 512 };
+
+/* How often the GPU may be lost, or be full, before there is another token. */
+enum { MOST_LOSSES = 3, MOST_FULL = 1 };
 
 typedef struct generate_task {
     brink_task base;
     brink_session *session;
     uint32_t *prompt, prompt_count, fed;
     uint32_t *tokens, count, capacity;
-    uint32_t taken; /* by brink_generate_next */
+    uint32_t taken;       /* by brink_generate_next */
+    uint32_t step_tokens; /* of the step in progress; and whether its token was the pending one */
+    bool step_pending;
+    uint32_t losses; /* since the newest token */
     uint32_t max_tokens;
-    bool ignore_end, stepping, primed;
+    bool ahead; /* the newest token's logits stayed on the GPU */
+    bool ignore_end, keep_logits, profile, stepping, primed;
     char **stop;
     uint32_t stop_count;
     decode_stream *stream;
@@ -91,11 +98,10 @@ static uint64_t showable(const generate_task *t)
     return t->text_bytes - hold;
 }
 
-/* Takes the newest logits' token. */
-static brink_status take_token(generate_task *t)
+static brink_status take_token(generate_task *t, uint32_t token)
 {
     brink_session *s = t->session;
-    uint32_t token = highest(s->logits, s->vocabulary);
+    t->losses = 0;
     t->last = core_now();
     if (t->first == 0)
         t->first = t->last;
@@ -128,11 +134,38 @@ static brink_status take_token(generate_task *t)
     return BRINK_OK;
 }
 
-static brink_status generate_advance(brink_task *base, uint64_t deadline)
+/* Tokens that were computed ahead; BRINK_UNSUPPORTED: it goes step by step. */
+static brink_status take_ahead(generate_task *t, uint64_t deadline)
 {
-    generate_task *t = (generate_task *)base;
     brink_session *s = t->session;
+    uint32_t tokens[PLAN_REPEATS], count;
+    if (t->keep_logits || s->length + 1 >= s->context)
+        return BRINK_UNSUPPORTED;
+    TRY(session_repeat(s, s->pending, t->max_tokens - t->count, deadline, tokens, &count));
+    t->ahead = true;
+    for (uint32_t i = 0; i < count && t->finish == BRINK_FINISH_NONE; i++) {
+        session_extend(s, s->pending);
+        TRY(take_token(t, tokens[i]));
+    }
+    if (t->finish != BRINK_FINISH_NONE)
+        session_repeat_end(s);
+    return BRINK_OK;
+}
+
+static brink_status advance(generate_task *t, uint64_t deadline)
+{
+    brink_session *s = t->session;
+    TRY(session_restore(s, deadline));
     while (t->finish == BRINK_FINISH_NONE) {
+        if (!t->stepping && t->fed >= t->prompt_count) {
+            brink_status status = take_ahead(t, deadline);
+            if (status == BRINK_OK && t->finish == BRINK_FINISH_NONE && core_now() >= deadline)
+                return BRINK_PENDING;
+            if (status == BRINK_OK)
+                continue;
+            if (status != BRINK_UNSUPPORTED)
+                return status;
+        }
         if (!t->stepping) {
             const uint32_t *tokens = &s->pending;
             uint32_t count = 1, taken;
@@ -142,25 +175,57 @@ static brink_status generate_advance(brink_task *base, uint64_t deadline)
             }
             TRY(session_step_begin(s, tokens, count, &taken));
             t->fed += taken;
+            t->step_tokens = taken;
+            t->step_pending = s->has_pending;
             t->stepping = true;
             s->has_pending = false;
         }
         TRY(session_step_advance(s, deadline));
-        t->stepping = false;
+        t->stepping = t->ahead = false;
         if (t->fed >= t->prompt_count)
-            TRY(take_token(t));
+            TRY(take_token(t, highest(s->logits, s->vocabulary)));
         if (t->finish == BRINK_FINISH_NONE && core_now() >= deadline)
             return BRINK_PENDING;
     }
     return BRINK_OK;
 }
 
+/* As before the step that is in progress. */
+static void undo_step(generate_task *t)
+{
+    if (t->stepping) {
+        t->fed -= t->step_tokens;
+        t->session->has_pending = t->step_pending;
+    }
+    t->stepping = false;
+    t->ahead = true; /* the session's logits may be those of another token */
+}
+
+static brink_status generate_advance(brink_task *base, uint64_t deadline)
+{
+    generate_task *t = (generate_task *)base;
+    for (;;) {
+        if (session_is_lost(t->session)) /* as another task saw */
+            undo_step(t);
+        brink_status status = advance(t, deadline);
+        if (status == BRINK_OK || status == BRINK_PENDING || !session_is_lost(t->session))
+            return status;
+        undo_step(t);
+        const executor *e = t->session->executor;
+        status = e->failure(e, status);
+        if (t->losses++ == (status == BRINK_OUT_OF_MEMORY ? MOST_FULL : MOST_LOSSES))
+            return status;
+    }
+}
+
 static void generate_destroy(brink_task *base)
 {
     generate_task *t = (generate_task *)base;
     brink_context *context = base->context;
-    if (t->primed)
+    if (t->primed) {
+        session_repeat_end(t->session);
         t->session->busy = false;
+    }
     decode_stream_destroy(t->stream);
     for (uint32_t i = 0; i < t->stop_count; i++)
         core_free(context, t->stop[i]);
@@ -181,19 +246,20 @@ static brink_status prime(generate_task *t, const brink_generate_desc *desc)
     uint32_t pending = s->has_pending ? 1 : 0;
     if (desc->token_count == 0 && pending == 0)
         return core_fail(context, BRINK_INVALID_ARGUMENT, "the prompt has no tokens");
-    uint64_t whole = (uint64_t)s->length + pending + desc->token_count;
+    uint32_t held = brink_session_length(s);
+    uint64_t whole = (uint64_t)held + pending + desc->token_count;
     if (whole > s->context)
         return core_fail(context, BRINK_INVALID_ARGUMENT,
                          "%s: a prompt of %u tokens after %u does not fit the context of %u",
-                         s->model->onnx.file, desc->token_count, s->length, s->context);
+                         s->model->onnx.file, desc->token_count, held, s->context);
     for (uint32_t i = 0; i < desc->token_count; i++)
         if (s->model->decoder.vocabulary != 0 && desc->tokens[i] >= s->model->decoder.vocabulary)
             return core_fail(context, BRINK_INVALID_ARGUMENT,
                              "token %u is outside the vocabulary of %u", desc->tokens[i],
                              s->model->decoder.vocabulary);
     t->max_tokens = desc->max_tokens ? desc->max_tokens : DEFAULT_MAX_TOKENS;
-    uint64_t room = s->context - whole + 1; /* the last token needs no row */
-    t->capacity = t->max_tokens < room ? t->max_tokens : (uint32_t)room;
+    uint64_t most = s->context - whole + 1; /* the last token needs no row */
+    t->capacity = t->max_tokens < most ? t->max_tokens : (uint32_t)most;
     t->prompt_count = pending + desc->token_count;
     t->prompt = core_alloc(context, (uint64_t)t->prompt_count * sizeof *t->prompt);
     t->tokens = core_alloc(context, (uint64_t)t->capacity * sizeof *t->tokens);
@@ -217,10 +283,15 @@ static brink_status prime(generate_task *t, const brink_generate_desc *desc)
             t->stop[t->stop_count] = copy;
         }
     }
+    uint32_t ahead = t->max_tokens < EXPECTED_TOKENS ? t->max_tokens : EXPECTED_TOKENS;
+    brink_status room = session_expect(s, t->prompt_count + ahead);
+    if (room != BRINK_OK && !session_is_lost(s)) /* else it is made when the task advances */
+        return room;
     TRY(append_text(t, "", 0));
     if (s->model->tokenizer != NULL)
         TRY(decode_stream_create(s->model->tokenizer, false, &t->stream));
     s->busy = t->primed = true;
+    s->profile = t->profile;
     return BRINK_OK;
 }
 
@@ -234,7 +305,10 @@ brink_status brink_generate_begin(brink_session *session, const brink_generate_d
     if (t == NULL)
         return BRINK_OUT_OF_MEMORY;
     t->session = session;
+    t->base.model = session->model;
     t->ignore_end = desc->ignore_end;
+    t->keep_logits = desc->keep_logits || desc->profile;
+    t->profile = desc->profile;
     t->stop_at = UINT64_MAX;
     t->begun = core_now();
     brink_status status = prime(t, desc);
@@ -269,7 +343,7 @@ const float *brink_generate_logits(const brink_task *base, uint32_t *vocabulary)
 {
     const generate_task *t = (const generate_task *)base;
     *vocabulary = 0;
-    if (base->kind != TASK_GENERATE || t->first == 0)
+    if (base->kind != TASK_GENERATE || t->first == 0 || t->ahead)
         return NULL;
     *vocabulary = t->session->vocabulary;
     return t->session->logits;
@@ -288,4 +362,19 @@ void brink_generate_get_stats(const brink_task *base, brink_generate_stats *out)
         out->prefill_us = (t->first - t->begun) / 1000;
         out->decode_us = (t->last - t->first) / 1000;
     }
+}
+
+uint32_t generate_node_count(const brink_task *base)
+{
+    const brink_session *s = ((const generate_task *)base)->session;
+    return s->usage != NULL && s->used_steps != 0 ? s->plans[0].plan.step_count : 0;
+}
+
+void generate_node(const brink_task *base, uint32_t index, brink_node_time *out)
+{
+    const brink_session *s = ((const generate_task *)base)->session;
+    const onnx_node *n = s->plans[0].plan.steps[index].args.node;
+    const step_usage *u = &s->usage[index];
+    *out = (brink_node_time){n->name, n->type, u->ns / s->used_steps, u->bytes / s->used_steps,
+                             u->dispatches / s->used_steps};
 }

@@ -9,21 +9,12 @@
 typedef struct gpu_task {
     brink_task base;
     gpu_device *device;
-    bool hardware;
 } gpu_task;
 
 static brink_status gpu_advance(brink_task *base, uint64_t deadline)
 {
     gpu_task *t = (gpu_task *)base;
-    brink_status status;
-    do
-        status = gpu_device_advance(t->device);
-    while (status == BRINK_PENDING && core_now() < deadline);
-    if (status != BRINK_OK)
-        return status;
-    if (t->hardware && t->device->software)
-        return core_fail(base->context, BRINK_DEVICE_FAILED, "gpu %s: a software adapter",
-                         t->device->name);
+    TRY(gpu_device_open(t->device, deadline));
     base->context->gpu = t->device;
     base->context->gpu_close = gpu_device_destroy;
     t->device = NULL;
@@ -43,8 +34,7 @@ brink_status brink_gpu_begin(brink_context *context, const brink_gpu_desc *desc,
     gpu_task *t = task_create(context, sizeof *t, TASK_GPU, gpu_advance, gpu_destroy);
     if (t == NULL)
         return BRINK_OUT_OF_MEMORY;
-    t->hardware = desc != NULL && desc->hardware;
-    brink_status status = gpu_device_create(context, desc != NULL && desc->plain, &t->device);
+    brink_status status = gpu_device_create(context, desc, &t->device);
     if (status != BRINK_OK) {
         brink_task_destroy(&t->base);
         return status;
@@ -58,8 +48,15 @@ bool brink_context_gpu(const brink_context *context, brink_gpu_info *out)
     const gpu_device *d = context->gpu;
     *out = (brink_gpu_info){.name = ""};
     if (d != NULL)
-        *out = (brink_gpu_info){d->name, d->software, d->f16, d->subgroups, d->timestamps};
+        *out = (brink_gpu_info){d->name,      d->software,   d->f16,
+                                d->subgroups, d->timestamps, d->bandwidth};
     return d != NULL;
+}
+
+void brink_gpu_set_submit_ms(brink_context *context, uint32_t ms)
+{
+    if (context->gpu != NULL)
+        context->gpu->submit_time = (uint64_t)(ms != 0 ? ms : GPU_SUBMIT_MS) * 1000000;
 }
 
 brink_status model_executor_open(brink_model *m)
@@ -78,6 +75,11 @@ void model_executor_close(brink_model *m)
 }
 
 #else
+
+void brink_gpu_set_submit_ms(brink_context *context, uint32_t ms)
+{
+    (void)context, (void)ms;
+}
 
 brink_status brink_gpu_begin(brink_context *context, const brink_gpu_desc *desc, brink_task **out)
 {

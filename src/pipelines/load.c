@@ -4,7 +4,7 @@
    graph's external data. So the large files are known early, and a host that looks ahead
    (brink_task_want_later) brings them while the tokenizer is read. What a file says of another's
    name or size is checked before that file is asked for. */
-#include "pipelines/model.h"
+#include "pipelines/parts.h"
 #include "pipelines/task.h"
 
 #include <stdio.h>
@@ -34,7 +34,8 @@ typedef struct load_task {
     const char *graph;
     bool graph_chosen; /* named by the caller or the configuration */
     uint32_t graph_try;
-    char *folder; /* native: where files are served from */
+    bool rehearsed; /* what the GPU compiles has been begun */
+    char *folder;   /* native: where files are served from */
 } load_task;
 
 static const char *const stage_files[] = {
@@ -71,8 +72,12 @@ static char *beside_graph(brink_model *m, const char *graph, const char *file)
 static brink_status find_externals(load_task *t)
 {
     brink_model *m = t->model;
+    m->file_of = ARENA_ARRAY(&m->memory, uint32_t, (uint64_t)m->onnx.tensor_count + 1);
+    if (m->file_of == NULL)
+        return BRINK_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < m->onnx.tensor_count; i++) {
         const onnx_tensor *w = m->onnx.tensors[i];
+        m->file_of[i] = ONNX_NONE;
         if (w->external == NULL)
             continue;
         char *path = beside_graph(m, t->graph, w->external);
@@ -97,6 +102,7 @@ static brink_status find_externals(load_task *t)
         uint64_t end = w->offset + w->bytes; /* checked when the tensor was read */
         if (end > m->externals[k].least_bytes)
             m->externals[k].least_bytes = end;
+        m->file_of[i] = k;
     }
     return BRINK_OK;
 }
@@ -107,15 +113,9 @@ static brink_status place_externals(load_task *t)
     brink_model *m = t->model;
     for (uint32_t i = 0; i < m->onnx.tensor_count; i++) {
         onnx_tensor *w = m->onnx.tensors[i];
-        if (w->external == NULL)
+        if (m->file_of[i] == ONNX_NONE || w->data != NULL)
             continue;
-        char *path = beside_graph(m, t->graph, w->external);
-        if (path == NULL)
-            return BRINK_OUT_OF_MEMORY;
-        uint32_t k = 0;
-        while (strcmp(m->externals[k].name, path) != 0)
-            k++;
-        w->data = m->externals[k].data.data + w->offset;
+        w->data = m->externals[m->file_of[i]].data.data + w->offset;
         uint32_t align = brink_type_bits(w->type) / 8;
         if (align > 1 && (uintptr_t)w->data % align != 0) {
             void *copy = arena_alloc(&m->memory, w->bytes + 1);
@@ -200,8 +200,23 @@ static brink_status take_file(load_task *t, const void *data, uint64_t size)
     }
 }
 
+/* Before the first part comes, the GPU is open, and has begun to compile what a first run needs. */
+static brink_status prepare_parts(load_task *t, uint64_t deadline)
+{
+    brink_model *m = t->model;
+    TRY(m->executor->open(m->executor, deadline));
+    if (!t->rehearsed) {
+        t->rehearsed = true;
+        TRY(decoder_find(m));
+        model_rehearse(m);
+        TRY(m->executor->open(m->executor, deadline)); /* that it was lost shows where it is used */
+    }
+    parts_begin(m);
+    return BRINK_OK;
+}
+
 /* Asks for the next file, or finishes. */
-static brink_status next_want(load_task *t)
+static brink_status next_want(load_task *t, uint64_t deadline)
 {
     brink_model *m = t->model;
     for (;; t->stage++) {
@@ -221,7 +236,10 @@ static brink_status next_want(load_task *t)
         }
         if (t->stage == LOAD_EXTERNAL && !m->desc.no_weights && t->external < m->external_count) {
             external_file *f = &m->externals[t->external];
+            if (f->in_parts && !m->remote)
+                TRY(prepare_parts(t, deadline));
             ask(t, f->name, false, f->least_bytes);
+            t->want.in_parts = f->in_parts;
             return BRINK_PENDING;
         }
         if (t->stage == LOAD_EXTERNAL && !m->desc.no_weights)
@@ -236,16 +254,15 @@ static brink_status next_want(load_task *t)
 
 static brink_status load_advance(brink_task *base, uint64_t deadline)
 {
-    (void)deadline; /* reading is done as files arrive */
     load_task *t = (load_task *)base;
-    if (t->waiting)
-        return BRINK_PENDING;
-    return next_want(t);
+    return t->waiting ? BRINK_PENDING : next_want(t, deadline);
 }
 
 bool brink_task_want(const brink_task *base, brink_want *want)
 {
     const load_task *t = (const load_task *)base;
+    if (base->kind != TASK_LOAD && !base->ended && base->model != NULL)
+        return parts_want(base->model, want);
     if (base->kind != TASK_LOAD || base->ended || !t->waiting)
         return false;
     *want = t->want;
@@ -269,8 +286,7 @@ bool brink_task_want_later(const brink_task *base, uint32_t index, brink_want *w
     uint64_t k = (uint64_t)index + t->external + (t->stage == LOAD_EXTERNAL ? 1 : 0);
     if (m->desc.no_weights || k >= m->external_count)
         return false;
-    const external_file *f = &m->externals[k];
-    *want = (brink_want){.file = f->name, .least_bytes = f->least_bytes};
+    *want = parts_file(&m->externals[k]);
     return true;
 }
 
@@ -292,16 +308,16 @@ static brink_status accept(load_task *t, blob *b)
         if (m->desc.all_values)
             TRY(onnx_expose_values(&m->onnx));
         TRY(find_externals(t));
+        TRY(parts_find(m));
         t->stage++;
         return BRINK_OK;
     }
     if (t->stage == LOAD_EXTERNAL) {
         external_file *f = &m->externals[t->external];
-        if (b->size < f->least_bytes)
-            return core_fail(m->context, BRINK_BAD_INPUT,
-                             "%s: has %llu bytes, but %s needs at least %llu", t->name,
-                             (unsigned long long)b->size, m->onnx.file,
-                             (unsigned long long)f->least_bytes);
+        if (f->taken != 0)
+            return core_fail(m->context, BRINK_INVALID_ARGUMENT, "%s: comes in parts", t->name);
+        TRY(parts_check_size(m, t->external, b->size));
+        parts_keep(m, t->external);
         f->data = *b;
         *b = (blob){0};
         t->external++;
@@ -329,6 +345,25 @@ brink_status brink_task_supply(brink_task *base, void *data, uint64_t size,
     t->waiting = false;
     brink_status status = accept(t, &b);
     blob_release(base->context, &b);
+    return status == BRINK_OK ? status : end(base, status);
+}
+
+brink_status brink_task_supply_part(brink_task *base, uint64_t at, const void *data, uint64_t size)
+{
+    if (base->ended)
+        return not_waiting(base);
+    if (base->kind != TASK_LOAD)
+        return base->model != NULL && parts_missing(base->model)
+                   ? parts_again(base->model, at, data, size)
+                   : not_waiting(base);
+    load_task *t = (load_task *)base;
+    if (!t->waiting || !t->want.in_parts)
+        return not_waiting(base);
+    brink_status status = parts_take(t->model, t->external, at, data, size);
+    if (status == BRINK_OK && size == 0) {
+        t->waiting = false;
+        t->external++;
+    }
     return status == BRINK_OK ? status : end(base, status);
 }
 

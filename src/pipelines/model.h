@@ -31,7 +31,9 @@ typedef struct decoder {
 typedef struct external_file {
     const char *name; /* relative to the model's folder */
     uint64_t least_bytes;
-    blob data;
+    blob data;      /* the whole file, if it came so */
+    bool in_parts;  /* weights in it may be left to the GPU alone */
+    uint64_t taken; /* bytes that came in parts */
 } external_file;
 
 struct brink_model {
@@ -43,12 +45,18 @@ struct brink_model {
     blob graph_file;
     uint32_t external_count;
     external_file *externals;
+    uint32_t *file_of;          /* by tensor: its file among these, ONNX_NONE: none             */
+    bool remote;                /* weights may be in the executor's memory alone: see parts.h   */
+    uint32_t remote_generation; /* of that memory, when they came, or began to come             */
+    uint32_t missing;           /* after a loss: the file that has to come again + 1, 0: none   */
     json_document config, genai, generation, tokenizer_config;
     tokenizer *tokenizer;
     chat_template *template;
     decoder decoder;
     brink_op_info *ops;
     uint32_t op_count;
+    brink_cpu_op *cpu_ops; /* of the last brink_model_plan_gpu */
+    uint32_t cpu_op_count;
     executor *executor; /* of the GPU; NULL: none was asked for, or nothing ran yet */
     segment *segments;  /* of earlier runs, newest first */
     workspace workspace;
@@ -63,6 +71,23 @@ brink_status decoder_find(brink_model *m);
 /* m->executor of a model that is to run on the GPU; does nothing for others. */
 brink_status model_executor_open(brink_model *m);
 void model_executor_close(brink_model *m);
+
+/* Whether a plan for these bindings is one of a session; else of a run. */
+bool model_plans_session(const brink_model *m, uint32_t dim_count);
+
+/* Tokens that a session of `context` (0: not said) is planned for: no more than the configuration allows. */
+enum { MODEL_TOKENS = 2048 };
+uint32_t model_tokens(const brink_model *m, uint32_t context);
+
+/* What a plan is made of without weights (p->ir has been initialised): shapes from the declarations and
+   `dims`, or a chunk of a session of `tokens`. */
+brink_status model_plan_desc(brink_model *m, const brink_dim *dims, uint32_t dim_count,
+                             uint32_t tokens, uint32_t chunk, plan *p, plan_desc *out);
+
+/* Begins to compile what a model's plans will need on the GPU, before its weights have come. What goes
+   wrong is for the first run to say. */
+void model_rehearse(brink_model *m);
+uint64_t model_cache_bytes(const brink_model *m, uint32_t tokens);
 
 /* Counts the operators of all graphs into m->ops. */
 brink_status model_count_ops(brink_model *m);

@@ -1,6 +1,6 @@
 /* run.c — a graph from given inputs to all its outputs, with the plans of earlier shapes kept. */
 #include "cpu/cpu.h"
-#include "pipelines/model.h"
+#include "pipelines/parts.h"
 #include "pipelines/task.h"
 #include "plan/machine.h"
 
@@ -14,7 +14,10 @@ typedef struct run_task {
     arena memory;
     brink_tensor *inputs, *outputs; /* in the graph's order */
     bool started, profile;
+    uint32_t generation, losses; /* of the executor's memory; how often it was lost */
 } run_task;
+
+enum { MOST_LOSSES = 3, MOST_FULL = 1 };
 
 static brink_status take_output(run_task *t, uint32_t i)
 {
@@ -32,10 +35,25 @@ static brink_status take_output(run_task *t, uint32_t i)
     return BRINK_OK;
 }
 
-static brink_status run_start(run_task *t)
+static void run_end(run_task *t)
+{
+    if (t->started)
+        machine_free(&t->machine);
+    if (t->machine.workspace == &t->model->workspace)
+        t->model->workspace_taken = false;
+    t->machine.workspace = NULL;
+    t->started = false;
+}
+
+static brink_status run_start(run_task *t, uint64_t deadline)
 {
     brink_model *m = t->model;
     TRY(model_executor_open(m));
+    if (m->executor != NULL) {
+        TRY(m->executor->open(m->executor, deadline));
+        TRY(parts_restore(m));
+        t->generation = m->executor->generation(m->executor);
+    }
     t->machine = (machine){.context = m->context,
                            .model = &m->onnx,
                            .kernels = &cpu_kernels,
@@ -52,24 +70,37 @@ static brink_status run_start(run_task *t)
     return machine_start(&t->machine, t->inputs);
 }
 
-static brink_status run_advance(brink_task *base, uint64_t deadline)
+static brink_status advance(run_task *t, uint64_t deadline)
 {
-    run_task *t = (run_task *)base;
     if (!t->started)
-        TRY(run_start(t));
+        TRY(run_start(t, deadline));
     TRY(machine_advance(&t->machine, deadline));
     for (uint32_t i = 0; i < t->model->onnx.graph->output_count; i++)
         TRY(take_output(t, i));
     return BRINK_OK;
 }
 
+/* Begins again from its inputs where the executor lost what was computed. */
+static brink_status run_advance(brink_task *base, uint64_t deadline)
+{
+    run_task *t = (run_task *)base;
+    for (;;) {
+        brink_status status = advance(t, deadline);
+        const executor *e = t->model->executor;
+        if (status == BRINK_OK || status == BRINK_PENDING || e == NULL ||
+            e->generation(e) == t->generation)
+            return status;
+        status = e->failure(e, status);
+        if (t->losses++ == (status == BRINK_OUT_OF_MEMORY ? MOST_FULL : MOST_LOSSES))
+            return status;
+        run_end(t);
+    }
+}
+
 static void run_destroy(brink_task *base)
 {
     run_task *t = (run_task *)base;
-    if (t->started)
-        machine_free(&t->machine);
-    if (t->machine.workspace == &t->model->workspace)
-        t->model->workspace_taken = false;
+    run_end(t);
     workspace_free(base->context, &t->own);
     arena_free(&t->memory);
 }
@@ -141,7 +172,7 @@ brink_status brink_run_begin(brink_model *m, const brink_run_desc *desc, brink_t
     run_task *t = task_create(m->context, sizeof *t, TASK_RUN, run_advance, run_destroy);
     if (t == NULL)
         return BRINK_OUT_OF_MEMORY;
-    t->model = m;
+    t->model = t->base.model = m;
     t->profile = desc->profile;
     arena_init(&t->memory, m->context);
     t->inputs = ARENA_ARRAY(&t->memory, brink_tensor, (uint64_t)m->onnx.graph->input_count + 1);
@@ -171,11 +202,18 @@ brink_status brink_run_output(const brink_task *base, uint32_t index, brink_tens
 uint32_t brink_run_node_count(const brink_task *base)
 {
     const run_task *t = (const run_task *)base;
-    return base->kind == TASK_RUN ? (uint32_t)t->machine.time_count : 0;
+    return base->kind == TASK_RUN        ? (uint32_t)t->machine.time_count
+           : base->kind == TASK_GENERATE ? generate_node_count(base)
+                                         : 0;
 }
 
 void brink_run_node(const brink_task *base, uint32_t index, brink_node_time *out)
 {
+    if (base->kind == TASK_GENERATE) {
+        generate_node(base, index, out);
+        return;
+    }
     const machine_time *time = &((const run_task *)base)->machine.times[index];
-    *out = (brink_node_time){time->node->name, time->node->type, time->ns};
+    *out = (brink_node_time){time->node->name, time->node->type, time->usage.ns, time->usage.bytes,
+                             time->usage.dispatches};
 }

@@ -2,10 +2,11 @@
 #include "pipelines/session.h"
 
 #include "cpu/cpu.h"
+#include "pipelines/parts.h"
 
 #include <string.h>
 
-static const uint32_t chunk_sizes[CHUNK_SIZES] = {1, 8, 32, 128};
+static const uint32_t chunk_sizes[CHUNK_SIZES] = {1, 8, 32, 128, 512};
 
 enum { FIRST_CAPACITY = 64, DEFAULT_CONTEXT = 2048 };
 
@@ -16,6 +17,9 @@ static uint64_t slot_bytes(const cache_slot *s, uint32_t rows)
 
 static void drop_plans(brink_session *s)
 {
+    s->used_steps = 0;
+    core_free(s->model->context, s->usage);
+    s->usage = NULL;
     for (uint32_t i = 0; i < CHUNK_SIZES; i++) {
         if (s->plans[i].built)
             plan_free(&s->plans[i].plan);
@@ -86,6 +90,15 @@ static brink_status reserve(brink_session *s, uint32_t needed)
     }
     for (uint64_t i = 0; i < capacity; i++)
         narrow[i] = 1, ones[i] = 1;
+    if (s->executor != NULL) {
+        uint32_t *tokens = core_realloc(context, s->tokens, capacity * sizeof *tokens);
+        if (tokens == NULL) {
+            core_free(context, ones);
+            core_free(context, narrow);
+            return BRINK_OUT_OF_MEMORY;
+        }
+        s->tokens = tokens;
+    }
     core_free(context, s->ones);
     core_free(context, s->narrow);
     s->ones = ones;
@@ -129,6 +142,11 @@ brink_status brink_session_create(brink_model *m, const brink_session_desc *desc
     s->context = asked != 0 && (asked < most || d->context == 0) ? asked : most;
     s->in_place = true; /* until a plan shows otherwise */
     s->executor = m->executor;
+    if (s->executor != NULL) {
+        s->generation = s->executor->generation(s->executor);
+        if (s->executor->open(s->executor, 0) != BRINK_OK)
+            s->generation--; /* as one that was there before the loss: made anew when it is used */
+    }
     uint64_t n = d->slot_count;
     s->buffers = core_calloc(m->context, n, sizeof *s->buffers);
     s->others = core_calloc(m->context, n, sizeof *s->others);
@@ -159,6 +177,7 @@ void brink_session_destroy(brink_session *s)
     core_free(context, s->others);
     core_free(context, s->ids);
     core_free(context, s->positions);
+    core_free(context, s->tokens);
     core_free(context, s->ones);
     core_free(context, s->narrow);
     core_free(context, s->logits);
@@ -167,20 +186,21 @@ void brink_session_destroy(brink_session *s)
 
 uint32_t brink_session_length(const brink_session *s)
 {
-    return s->length;
+    return s->length + s->owed;
 }
 
 brink_status brink_session_truncate(brink_session *s, uint32_t length)
 {
-    if (s->busy || length > s->length)
+    if (s->busy || length > s->length + s->owed)
         return core_fail(s->model->context, BRINK_INVALID_ARGUMENT,
                          s->busy ? "the session is in use" : "the session holds only %u tokens",
-                         s->length);
+                         s->length + s->owed);
     if (!s->in_place) /* rows are as far apart as there are tokens */
         for (uint32_t i = 0; i < s->model->decoder.slot_count; i++)
             restride(s->buffers[i], length, s->buffers[i], s->length, &s->model->decoder.slots[i],
                      length);
-    s->length = length;
+    s->owed = length > s->length ? length - s->length : 0;
+    s->length = length - s->owed;
     s->has_pending = false;
     return BRINK_OK;
 }
@@ -202,6 +222,16 @@ static bool appends_in_place(const brink_model *m, const plan *p)
             return false;
     }
     return true;
+}
+
+bool session_in_place(const brink_model *m, const plan *p)
+{
+    return appends_in_place(m, p);
+}
+
+uint32_t session_chunk(uint32_t index, bool executor)
+{
+    return index < CHUNK_SIZES - (executor ? 0u : 1u) ? chunk_sizes[index] : 0;
 }
 
 /* Plans a chunk after `past` tokens, or after any number when `past` is negative. */
@@ -309,8 +339,8 @@ static brink_status find_plan(brink_session *s, uint32_t size, uint32_t rows, st
 /* The largest chunk that `count` tokens fill, or the smallest that holds a short rest. */
 static uint32_t choose_chunk(const brink_session *s, uint32_t count)
 {
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < CHUNK_SIZES; i++)
+    uint32_t best = 0, sizes = s->executor != NULL ? CHUNK_SIZES : CHUNK_SIZES - 1;
+    for (uint32_t i = 1; i < sizes; i++)
         if (chunk_sizes[i] <= count || (i == 1 && count > 1))
             best = i;
     while (best > 0 && s->length + chunk_sizes[best] > s->capacity)
@@ -350,6 +380,14 @@ static void *as_declared(const brink_session *s, uint32_t input, int64_t *values
     return narrow;
 }
 
+brink_status session_expect(brink_session *s, uint32_t tokens)
+{
+    uint64_t rows = (uint64_t)s->length + s->owed + tokens;
+    if (s->executor == NULL || session_is_lost(s))
+        return BRINK_OK;
+    return reserve(s, rows < s->context ? (uint32_t)rows : s->context);
+}
+
 brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32_t count,
                                 uint32_t *taken)
 {
@@ -376,6 +414,17 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
     TRY(bind_cache(s, p));
     const int64_t symbols[2] = {s->length, used - 1};
     TRY(execution_start(&s->execution, p, &s->workspace, symbols));
+    if (s->profile && size == 0) {
+        if (s->usage == NULL)
+            s->usage =
+                core_calloc(s->model->context, (uint64_t)p->step_count + 1, sizeof *s->usage);
+        if (s->usage == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        s->execution.usage = s->usage;
+        s->used_steps++;
+    }
+    if (s->executor != NULL)
+        memmove(s->tokens + s->length, tokens, used * sizeof *tokens);
     s->running = sp;
     s->running_tokens = used;
     *taken = used;
@@ -402,5 +451,95 @@ brink_status session_step_advance(brink_session *s, uint64_t deadline)
         s->others[i] = swap;
     }
     s->length = length;
+    s->owed -= s->owed < s->running_tokens ? s->owed : s->running_tokens;
     return BRINK_OK;
+}
+
+bool session_is_lost(const brink_session *s)
+{
+    return s->executor != NULL && s->executor->generation(s->executor) != s->generation;
+}
+
+/* Frees what was lost, makes room anew, and owes the tokens. */
+static brink_status begin_again(brink_session *s, uint64_t deadline)
+{
+    session_repeat_end(s);
+    drop_plans(s);
+    for (uint32_t i = 0; i < s->model->decoder.slot_count; i++) {
+        buffer_free(s, s->buffers[i]);
+        s->buffers[i] = NULL;
+    }
+    s->owed += s->length;
+    s->length = 0;
+    s->refilling = false;
+    TRY(s->executor->open(s->executor, deadline));
+    TRY(parts_restore(s->model));
+    uint32_t rows = s->capacity;
+    s->generation = s->executor->generation(s->executor);
+    s->capacity = 0;
+    brink_status status = reserve(s, rows);
+    if (status != BRINK_OK)
+        s->capacity = rows; /* for the next try */
+    return status;
+}
+
+brink_status session_restore(brink_session *s, uint64_t deadline)
+{
+    if (session_is_lost(s))
+        TRY(begin_again(s, deadline));
+    TRY(parts_restore(s->model));
+    while (s->owed != 0) {
+        uint32_t taken;
+        if (!s->refilling)
+            TRY(session_step_begin(s, s->tokens + s->length, s->owed, &taken));
+        s->refilling = true;
+        TRY(session_step_advance(s, deadline));
+        s->refilling = false;
+        if (s->owed != 0 && core_now() >= deadline)
+            return BRINK_PENDING;
+    }
+    return BRINK_OK;
+}
+
+void session_extend(brink_session *s, uint32_t token)
+{
+    if (s->tokens != NULL)
+        s->tokens[s->length] = token;
+    s->length++;
+}
+
+brink_status session_repeat(brink_session *s, uint32_t token, uint32_t most, uint64_t deadline,
+                            uint32_t *tokens, uint32_t *count)
+{
+    const decoder *d = &s->model->decoder;
+    *count = 0;
+    if (s->executor == NULL || s->single || s->fixed || !s->in_place)
+        return BRINK_UNSUPPORTED;
+    if (!s->repeating) {
+        uint32_t taken;
+        TRY(session_step_begin(s, &token, 1, &taken));
+        if (s->executor == NULL || s->fixed)
+            return BRINK_UNSUPPORTED; /* the caller begins the step anew */
+        s->repeats = (plan_repeat){.ids = s->running->plan.inputs[d->input_ids],
+                                   .logits = s->running->plan.outputs[d->logits],
+                                   .most = s->capacity - s->length};
+        s->repeats.most = most < s->repeats.most ? most : s->repeats.most;
+        s->repeating = true;
+        s->repeated = 0;
+    }
+    brink_status status = s->executor->repeat(&s->execution, &s->repeats, deadline, tokens, count);
+    s->repeated += *count;
+    s->single = status == BRINK_UNSUPPORTED;
+    if (status == BRINK_OK && s->repeated == s->repeats.most)
+        session_repeat_end(s); /* room is made, or the end reached */
+    else if (status != BRINK_OK && status != BRINK_PENDING)
+        session_repeat_end(s);
+    return status;
+}
+
+void session_repeat_end(brink_session *s)
+{
+    if (s->repeating)
+        s->executor->repeat_end(&s->running->plan);
+    s->repeating = false;
 }

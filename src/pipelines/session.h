@@ -4,14 +4,17 @@
    Where every layer's attention appends to its buffer itself (GroupQueryAttention) a step touches
    one row a head; else the present rows are written to a second buffer and the two change places.
 
-   A step runs a chunk of 1, 8, 32 or 128 tokens. The last rows of a chunk may be padding: they come
+   With an executor, what lies there may be lost. The session knows its tokens, and computes the cache
+   anew from them: `owed` tokens behind `length` are then still to come, and nothing else is stepped.
+
+   A step runs a chunk of 1, 8, 32 or 128 tokens, with an executor also 512. The last rows of a chunk may be padding: they come
    after all real tokens, so nothing that counts attends to them, and they are not counted. */
 #ifndef PIPELINES_SESSION_H
 #define PIPELINES_SESSION_H
 
 #include "pipelines/model.h"
 
-enum { CHUNK_SIZES = 4 };
+enum { CHUNK_SIZES = 5 };
 
 typedef struct step_plan {
     plan plan;
@@ -21,12 +24,23 @@ typedef struct step_plan {
 
 struct brink_session {
     brink_model *model;
-    uint32_t context;  /* most tokens */
-    uint32_t capacity; /* rows reserved in each buffer */
-    uint32_t length;   /* tokens in the cache */
-    bool in_place;     /* attention appends to its own buffer */
-    bool fixed;        /* the graph cannot be planned for a running length: planned each step */
-    bool busy;         /* a task is using it */
+    uint32_t context;    /* most tokens */
+    uint32_t capacity;   /* rows reserved in each buffer */
+    uint32_t length;     /* tokens in the cache */
+    uint32_t owed;       /* tokens that were in it and were lost */
+    uint32_t generation; /* of the executor's memory             */
+    uint32_t *tokens;    /* [capacity], with an executor: those of the cache, and those owed */
+    bool refilling;      /* a step over tokens that are owed is in progress */
+    bool in_place;       /* attention appends to its own buffer */
+    bool fixed;          /* the graph cannot be planned for a running length: planned each step */
+    bool busy;           /* a task is using it */
+    bool repeating;      /* session_repeat has begun                 */
+    bool profile;        /* decoding steps are measured */
+    step_usage *usage;   /* by step of plans[0]         */
+    uint32_t used_steps; /* decoding steps in `usage`   */
+    plan_repeat repeats;
+    uint32_t repeated; /* tokens that came since it began          */
+    bool single;       /* it cannot be repeated: step by step      */
     bool has_pending;  /* the newest token is not in the cache yet */
     uint32_t pending;
     const executor *executor; /* NULL: the CPU alone; else buffers are its memory */
@@ -43,6 +57,25 @@ struct brink_session {
     uint32_t vocabulary;
 };
 
+/* Sizes of chunks, in rising order; 0 past the last. */
+uint32_t session_chunk(uint32_t index, bool executor);
+
+/* Whether a cache can stay in an executor's memory under this plan. */
+bool session_in_place(const brink_model *m, const plan *p);
+
+/* Room for tokens that are expected, so that the cache does not grow step by step where growing is
+   dear; fewer may fit. */
+brink_status session_expect(brink_session *s, uint32_t tokens);
+
+/* Whether the executor lost what the session had there. */
+bool session_is_lost(const brink_session *s);
+
+/* Makes the cache anew where it was lost; BRINK_PENDING while it is not whole. */
+brink_status session_restore(brink_session *s, uint64_t deadline);
+
+/* `token` is in the cache now, after session_repeat: counts it. */
+void session_extend(brink_session *s, uint32_t token);
+
 /* Begins a step over tokens[0, count), of which as many as one chunk takes are used: *taken. */
 brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32_t count,
                                 uint32_t *taken);
@@ -50,5 +83,14 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
 /* Goes on until the deadline; BRINK_OK when the step is done and s->logits is that of its last
    token. */
 brink_status session_step_advance(brink_session *s, uint64_t deadline);
+
+/* The tokens that follow `token`, greedily, [PLAN_REPEATS] at most, computed ahead where the plan
+   allows it: BRINK_UNSUPPORTED, once and for all, where it does not. For each that is taken one more
+   token is in the cache: the caller tells it by session_extend. At most `most` are wanted. */
+brink_status session_repeat(brink_session *s, uint32_t token, uint32_t most, uint64_t deadline,
+                            uint32_t *tokens, uint32_t *count);
+
+/* Drops what was computed ahead. */
+void session_repeat_end(brink_session *s);
 
 #endif

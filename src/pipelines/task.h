@@ -12,11 +12,16 @@ typedef enum task_kind { TASK_LOAD, TASK_RUN, TASK_GENERATE, TASK_GPU } task_kin
 struct brink_task {
     brink_context *context;
     task_kind kind;
+    brink_model *model; /* that it runs; NULL: none */
     brink_status (*advance)(brink_task *task, uint64_t deadline);
     void (*destroy)(brink_task *task); /* frees what the task holds, not the task */
     bool cancelled, ended;
     brink_status result;
 };
+
+/* brink_run_node of a generation. */
+uint32_t generate_node_count(const brink_task *task);
+void generate_node(const brink_task *task, uint32_t index, brink_node_time *out);
 
 /* A zeroed task of `size` bytes. */
 void *task_create(brink_context *context, uint64_t size, task_kind kind,

@@ -101,16 +101,33 @@ static void round_outputs(const plan_step *s)
     }
 }
 
+uint64_t execution_bytes(const plan_step *s)
+{
+    const kernel_args *a = &s->args;
+    uint64_t bytes = 0, out = 0;
+    for (uint32_t i = 0; i < a->out_count; i++)
+        if (a->out[i] != NULL)
+            out += (uint64_t)tensor_count(a->out[i]) * brink_type_bits(a->out[i]->type) / 8;
+    if (strncmp(a->node->type, "Gather", 6) == 0)
+        return 2 * out;
+    for (uint32_t i = 0; i < a->in_count; i++)
+        if (a->in[i] != NULL)
+            bytes += (uint64_t)tensor_count(a->in[i]) * brink_type_bits(a->in[i]->type) / 8;
+    return bytes + out;
+}
+
 brink_status execution_step(const execution *e, uint32_t step)
 {
     plan_step *s = &e->p->steps[step];
     s->args.scratch = &e->w->scratch;
-    uint64_t start = e->times != NULL ? core_now() : 0;
+    uint64_t start = e->usage != NULL ? core_now() : 0;
     TRY(call(e, s));
     if (s->round != BRINK_UNDEFINED)
         round_outputs(s);
-    if (e->times != NULL)
-        e->times[step] = core_now() - start;
+    if (e->usage != NULL) {
+        e->usage[step].ns += core_now() - start;
+        e->usage[step].bytes += execution_bytes(s);
+    }
     return BRINK_OK;
 }
 

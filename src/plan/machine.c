@@ -155,8 +155,8 @@ static brink_status begin_segment(machine *m, frame *f)
     plan *p = &f->segment->plan;
     TRY(execution_start(&f->execution, p, m->workspace, &(int64_t){0}));
     if (m->profile) {
-        f->execution.times = ARENA_ARRAY(&f->memory, uint64_t, (uint64_t)p->step_count + 1);
-        if (f->execution.times == NULL)
+        f->execution.usage = ARENA_ARRAY(&f->memory, step_usage, (uint64_t)p->step_count + 1);
+        if (f->execution.usage == NULL)
             return BRINK_OUT_OF_MEMORY;
     }
     f->running = true;
@@ -178,7 +178,7 @@ static brink_status keep_times(machine *m, const frame *f)
         m->time_capacity = capacity;
     }
     for (uint32_t i = 0; i < p->step_count; i++)
-        m->times[m->time_count++] = (machine_time){p->steps[i].args.node, f->execution.times[i]};
+        m->times[m->time_count++] = (machine_time){p->steps[i].args.node, f->execution.usage[i]};
     return BRINK_OK;
 }
 

@@ -16,7 +16,7 @@ typedef struct frame frame;
 
 typedef struct machine_time {
     const onnx_node *node;
-    uint64_t ns;
+    step_usage usage;
 } machine_time;
 
 typedef struct machine {

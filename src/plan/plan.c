@@ -231,7 +231,8 @@ static brink_status pack_weights(const builder *b)
                      !s->away; /* what is only this plan's is not to be found by others */
         for (uint32_t i = 0; fixed && i < s->args.in_count; i++) {
             const plan_tensor *t = (const plan_tensor *)s->args.in[i];
-            fixed = t == NULL || t->place != PLAN_CONST || p->ir.values[t->value].fixed;
+            const ir_value *v = t == NULL ? NULL : &p->ir.values[t->value];
+            fixed = t == NULL || t->place != PLAN_CONST || (v->fixed && !v->remote);
         }
         if (fixed)
             TRY(s->prepare(&s->args, store, &s->args.packed));
@@ -343,9 +344,9 @@ brink_status plan_build(plan *p, const plan_desc *desc)
         goto done;
     link_steps(p);
     p->executor = desc->executor;
-    if (p->executor != NULL)
-        p->executor->place(p->executor, p);
-    status = pack_weights(&b);
+    status = p->executor != NULL ? p->executor->place(p->executor, p) : BRINK_OK;
+    if (status == BRINK_OK)
+        status = pack_weights(&b);
     if (status == BRINK_OK)
         status = find_running(p);
     if (status == BRINK_OK)

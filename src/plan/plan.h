@@ -91,22 +91,60 @@ typedef struct workspace {
 brink_status workspace_reserve(brink_context *context, workspace *w, uint64_t size);
 void workspace_free(brink_context *context, workspace *w);
 
+/* What a step cost, summed over the runs that were measured. */
+typedef struct step_usage {
+    uint64_t ns;         /* on the CPU, or on the GPU alone */
+    uint64_t bytes;      /* of what it reads and writes     */
+    uint32_t dispatches; /* on a GPU                        */
+} step_usage;
+
 /* A run in progress. */
 typedef struct execution {
     plan *p;
     workspace *w;
-    uint32_t next;   /* step */
-    bool started;    /* for an executor's use */
-    uint64_t *times; /* nanoseconds by step, NULL: not kept */
+    uint32_t next;     /* step */
+    bool started;      /* for an executor's use */
+    step_usage *usage; /* by step, added to; NULL: not kept */
 } execution;
+
+/* A language model's step run again and again on its own newest token: the highest logit. */
+enum { PLAN_REPEATS = 16 };
+typedef struct plan_repeat {
+    uint32_t ids, logits; /* tensors: one integer, an external input; and [1, 1, vocabulary] */
+    uint32_t most;        /* runs */
+} plan_repeat;
 
 /* Runs plans, or the steps of them that it chose, elsewhere than on the CPU. */
 typedef struct executor {
-    void (*place)(const struct executor *e, plan *p); /* marks its steps; no memory yet */
+    /* What it runs on may be lost, with all that was made there: every function then fails, and
+       generation() has grown. Plans and memory of an earlier generation may only be freed; open()
+       is BRINK_PENDING until new ones can be made. */
+    brink_status (*open)(const struct executor *e, uint64_t deadline);
+    uint32_t (*generation)(const struct executor *e);
+    /* What a failure was: memory that could not be had, since the device was gone, is its loss. */
+    brink_status (*failure)(const struct executor *e, brink_status status);
+    bool (*is_dead)(const plan *p);
+
+    brink_status (*place)(const struct executor *e, plan *p); /* marks its steps; no memory yet:
+                                                                  lifetimes may be made longer */
     brink_status (*prepare)(const struct executor *e,
                             plan *p); /* the plan is complete: p->prepared */
     brink_status (*advance)(execution *e, uint64_t deadline); /* as execution_advance */
     void (*release)(plan *p);
+
+    /* The next tokens, [PLAN_REPEATS] at most, of an execution that was started; BRINK_PENDING while
+       they have not come. BRINK_UNSUPPORTED, with nothing done: the plan cannot be repeated. Runs may
+       be ahead of the tokens until repeat_end drops them. */
+    brink_status (*repeat)(execution *e, const plan_repeat *r, uint64_t deadline, uint32_t *tokens,
+                           uint32_t *count);
+    void (*repeat_end)(plan *p);
+
+    /* Whether a node's input may be held there alone, without a copy that the host can read; and parts
+       of such a weight, in order, as they come (positions and sizes are multiples of 4). */
+    bool (*keeps)(const struct executor *e, const onnx_node *n, uint32_t input,
+                  const onnx_tensor *w);
+    brink_status (*weight_write)(const struct executor *e, const onnx_tensor *w, uint64_t at,
+                                 const void *data, uint64_t bytes);
 
     /* Memory of its own for what lies there between runs, zeroed; NULL: no room. */
     void *(*memory_create)(const struct executor *e, uint64_t bytes);
@@ -118,6 +156,9 @@ typedef struct executor {
 
 /* Sets symbols and memory; external tensors have their data (plan_external) already. */
 brink_status execution_start(execution *e, plan *p, workspace *w, const int64_t *symbols);
+
+/* Bytes that a step reads and writes in this run; of a table that is gathered from, what is. */
+uint64_t execution_bytes(const plan_step *s);
 
 /* Runs one step on the CPU. */
 brink_status execution_step(const execution *e, uint32_t step);

@@ -75,9 +75,15 @@ brink_status segment_create(const segment_desc *desc, segment **out)
     return BRINK_OK;
 }
 
+bool segment_is_dead(const segment *s)
+{
+    const plan *p = &s->plan;
+    return p->executor != NULL && p->prepared != NULL && p->executor->is_dead(p);
+}
+
 bool segment_fits(const segment *s, const segment_desc *desc)
 {
-    if (s->in_use || s->key == NULL || s->exact != desc->exact)
+    if (s->in_use || segment_is_dead(s) || s->key == NULL || s->exact != desc->exact)
         return false;
     for (uint32_t i = 0; i < desc->graph->input_count; i++) {
         const brink_tensor *k = &s->key[i], *x = &desc->inputs[i];
@@ -95,7 +101,7 @@ static void prune(segment **list)
     uint32_t kept = 0;
     for (segment **at = list; *at != NULL;) {
         segment *s = *at;
-        if (!s->in_use && kept++ >= KEPT_SEGMENTS) {
+        if (!s->in_use && (segment_is_dead(s) || kept++ >= KEPT_SEGMENTS)) {
             *at = s->next;
             segment_free(s);
         } else {

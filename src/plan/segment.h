@@ -29,6 +29,9 @@ typedef struct segment_desc {
 brink_status segment_create(const segment_desc *desc, segment **out);
 void segment_free(segment *s);
 
+/* Its executor lost it: it may only be freed. */
+bool segment_is_dead(const segment *s);
+
 bool segment_fits(const segment *s, const segment_desc *desc);
 
 /* One of the list that fits, or a new one put first; marked in_use. At most a few that are not in use

@@ -1,6 +1,7 @@
 """One case through the engines, to a verdict."""
 
 import engines
+import ml_dtypes
 import numpy as np
 from compare import compare
 from explained import explanation
@@ -48,10 +49,10 @@ def answers(case):
 def flushed(case):
     """The case with subnormal f32 values as zeros: what a GPU may make of them."""
     def flush(array):
-        if array.dtype != np.float32:
+        if array.dtype not in (np.float32, np.dtype(ml_dtypes.bfloat16)):
             return array
-        return np.where(np.abs(array) < np.finfo(np.float32).tiny, np.copysign(0, array), array
-                        ).astype(np.float32)
+        small = np.abs(array.astype(np.float32)) < np.finfo(np.float32).tiny
+        return np.where(small, np.copysign(np.zeros_like(array), array), array)
     return case.but(values={k: flush(v) for k, v in case.values.items()})
 
 

@@ -73,6 +73,12 @@ def elementwise():
     case("Mod", [ints(np.int32, 30), ints(np.int32, 30, low=1)], fmod=1)
     for exponent in (2, 3, 0.5, -1, 2.5):
         case("Pow", [np.abs(f32(4, 9)) + 0.1, np.array(exponent, np.float32)])
+    edges = np.array([np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.25], np.float32)
+    for exponent in (0.5, -0.5, 3, -3, 0):
+        case("Pow", [edges, np.array(exponent, np.float32)])
+    tiny = np.array([1e-40, -1e-40, np.inf, -np.inf], np.float32) # subnormal numbers are no zeros here
+    case("Pow", [np.append(edges, np.float32(-1e-41))[:, None], tiny])
+    case("Pow", [np.array([6e-3, -3e-39, 7e-20], np.float32)[:, None], np.array([-17, -1, -2], np.float32)])
     case("Pow", [f32(4, 9), np.array([[2], [3], [1], [0]], np.int64)])
     case("Pow", [of(np.int64, 9), np.array(3, np.int64)])
     case("Pow", [of(np.int32, 9), np.array(2, np.float32)])
@@ -392,7 +398,8 @@ def quantised():
          block_size=3)
     case("QuantizeLinear", [f32(6, 5, scale=5), np.abs(f32(2, 5)) + 0.1, ints(np.int8, 2, 5)],
          opset=21, axis=0, block_size=3)
-    for x in (f32(4, 40), np.abs(f32(50)), -np.abs(f32(50)), np.zeros((3,), np.float32)):
+    for x in (f32(4, 40), np.abs(f32(50)), -np.abs(f32(50)), np.zeros((3,), np.float32),
+              np.array([0.5, -0.5, -1.5, -7, 7], np.float32)):  # the last: a zero point on a tie
         case("DynamicQuantizeLinear", [x], outputs=3)
     for index in (np.int64, np.int32):
         table = rng.integers(0, 256, (10, 32)).astype(np.uint8)

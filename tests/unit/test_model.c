@@ -72,6 +72,8 @@ static void what_is_asked_later_is_known_early(void **state)
         brink_task_advance(task, 0);
     }
     assert_string_equal(want.file, "model.onnx.data");
+    assert_false(want.in_parts); /* nothing of a model for the CPU is held elsewhere */
+    assert_int_equal(brink_task_supply_part(task, 0, "1234", 4), BRINK_INVALID_ARGUMENT);
     assert_false(brink_task_want_later(task, 0, &want));
     brink_task_destroy(task);
     assert_int_equal(brink_context_memory(context).live, support_idle);

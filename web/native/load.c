@@ -1,11 +1,12 @@
 /* load.c — a model from bytes that script streams in, and what the model says about itself.
 
    Invariant: a buffer of web_buffer_alloc belongs to script until web_task_supply, which takes it
-   whatever it answers. */
+   whatever it answers. Parts that web_task_supply_part takes stay script's. */
 #include "module.h"
 
 /* web/sdk/src/layout.ts */
-_Static_assert(sizeof(brink_want) == 16, "{u32 file, u8 optional, u64 least_bytes}");
+_Static_assert(sizeof(brink_want) == 16, "{u32 file, u8 optional, u8 in_parts, u64 least_bytes}");
+_Static_assert(offsetof(brink_want, in_parts) == 5, "");
 _Static_assert(offsetof(brink_want, optional) == 4 && offsetof(brink_want, least_bytes) == 8, "");
 _Static_assert(sizeof(brink_value_info) == 112, "a value's declaration");
 _Static_assert(offsetof(brink_value_info, shape) == 16, "after name, type and rank");
@@ -15,7 +16,7 @@ _Static_assert(offsetof(brink_model_facts, language_model) == 16, "");
 _Static_assert(offsetof(brink_model_facts, vocabulary) == 20, "");
 _Static_assert(offsetof(brink_model_facts, context) == 24, "");
 
-enum { WEB_GRAPH_ONLY = 1, WEB_EXACT = 2 };
+enum { WEB_GRAPH_ONLY = 1, WEB_EXACT = 2, WEB_GPU = 4 };
 
 EXPORT(web_load_begin)
 brink_status web_load_begin(brink_context *context, const char *graph, uint32_t flags,
@@ -23,7 +24,8 @@ brink_status web_load_begin(brink_context *context, const char *graph, uint32_t 
 {
     const brink_model_desc desc = {.graph = graph,
                                    .graph_only = (flags & WEB_GRAPH_ONLY) != 0,
-                                   .exact = (flags & WEB_EXACT) != 0};
+                                   .exact = (flags & WEB_EXACT) != 0,
+                                   .gpu = (flags & WEB_GPU) != 0};
     return brink_model_load_begin(context, &desc, out);
 }
 
@@ -55,6 +57,12 @@ EXPORT(web_task_supply)
 brink_status web_task_supply(brink_task *task, void *data, double size)
 {
     return brink_task_supply(task, data, web_size(size), NULL, NULL);
+}
+
+EXPORT(web_task_supply_part)
+brink_status web_task_supply_part(brink_task *task, double at, const void *data, double size)
+{
+    return brink_task_supply_part(task, web_size(at), data, web_size(size));
 }
 
 EXPORT(web_task_supply_missing)

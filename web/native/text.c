@@ -56,17 +56,20 @@ brink_status web_session_truncate(brink_session *session, uint32_t length)
     return brink_session_truncate(session, length);
 }
 
+enum { WEB_IGNORE_END = 1, WEB_KEEP_LOGITS = 2 };
+
 EXPORT(web_generate_begin)
 brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, uint32_t count,
                                 uint32_t max_tokens, const char *const *stop, uint32_t stop_count,
-                                uint32_t ignore_end, brink_task **out)
+                                uint32_t flags, brink_task **out)
 {
     const brink_generate_desc desc = {.tokens = tokens,
                                       .token_count = count,
                                       .max_tokens = max_tokens,
                                       .stop = stop,
                                       .stop_count = stop_count,
-                                      .ignore_end = ignore_end != 0};
+                                      .ignore_end = (flags & WEB_IGNORE_END) != 0,
+                                      .keep_logits = (flags & WEB_KEEP_LOGITS) != 0};
     return brink_generate_begin(session, &desc, out);
 }
 

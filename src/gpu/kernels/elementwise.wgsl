@@ -4,8 +4,9 @@
 // Dimensions and, for each of three operands, their strides in elements; the last dimension is the
 // fastest. A chain's operand has its run and period in the first two of its strides.
 struct Walk {
-    count: u32,
+    count: u32,    // elements of the output, or words of it where four bytes make one
     rank: u32,
+    elements: u32,
     dims: array<vec4<u32>, 2>,
     strides: array<vec4<u32>, 12>,
 }

@@ -4,7 +4,28 @@
 var<private> zero_: u32 = 0u; // so that no literal is infinite or NaN to the compiler
 
 fn nan_(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
-fn exp_(x: f32) -> f32 { return select(exp(x), x, nan_(x)); }
+// Moshier's expf (Cephes): WGSL allows 3 + 2 |x| units in the last place. 2^n in two factors.
+fn exp_(x: f32) -> f32 {
+    let v = clamp(x, -104.0, 89.0);
+    let n = round(v * 1.44269504);
+    let r = (v - n * 0.693359375) + n * 2.12194440e-4;
+    let y = ((((((1.9875691500e-4 * r + 1.3981999507e-3) * r + 8.3334519073e-3) * r +
+        4.1665795894e-2) * r + 1.6666665459e-1) * r + 5.0000001201e-1) * r) * r + r + 1.0;
+    let half = i32(n) / 2;
+    let rest = i32(n) - half;
+    let a = bitcast<f32>(u32(half + 127) << 23u);
+    let b = bitcast<f32>(u32(rest + 127) << 23u);
+    return select(y * a * b, x, nan_(x));
+}
+// a / b rounded to nearest, for numbers of common size: drivers may be off by some units. The rest of the
+// division is exact with factors of 12 bits (Dekker, 1971).
+fn div_(a: f32, b: f32) -> f32 {
+    let q = a / b;
+    let qh = bitcast<f32>(bitcast<u32>(q) & 0xfffff000u);
+    let bh = bitcast<f32>(bitcast<u32>(b) & 0xfffff000u);
+    let rest = ((a - qh * bh) - qh * (b - bh) - (q - qh) * bh) - (q - qh) * (b - bh);
+    return q + rest / b;
+}
 // e^x - 1 without cancelling near zero (its series to x^6)
 fn expm1_(x: f32) -> f32 {
     let near = x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666668 + x * (0.008333334 +
@@ -35,7 +56,15 @@ fn erf_(x: f32) -> f32 {
         t * (-0.82215223 + t * 0.17087277)))))))));
     return select(r - 1.0, 1.0 - r, x >= 0.0);
 }
-fn tanh_(x: f32) -> f32 { return select(tanh(clamp(x, -10.0, 10.0)), x, nan_(x)); }
+// Moshier's tanhf (Cephes)
+fn tanh_(x: f32) -> f32 {
+    let a = min(abs(x), 10.0);
+    let s = x * x;
+    let near = ((((-5.70498872745e-3 * s + 2.06390887954e-2) * s - 5.37397155531e-2) * s +
+        1.33314422036e-1) * s - 3.33332819422e-1) * s * x + x;
+    let far = 1.0 - 2.0 / (exp(2.0 * a) + 1.0);
+    return select(select(select(far, -far, x < 0.0), near, a < 0.625), x, nan_(x));
+}
 fn sigmoid_(x: f32) -> f32 { return 1.0 / (1.0 + exp_(-x)); }
 // sin(x + quarter * pi / 2). Drivers may give 2^-11: this is Moshier's sinf and cosf (Cephes), reduced by
 // pi / 2 in three parts.
