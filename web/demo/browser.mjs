@@ -23,7 +23,10 @@ export function chromiumPath() {
   return path;
 }
 
+/** WebGPU without a GPU: on Chromium's own Vulkan, which computes on the CPU. */
+export const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+
 /** A browser without a profile of its own: playwright gives each launch a new, empty one. */
-export function launchBrowser() {
-  return chromium.launch({ executablePath: chromiumPath(), headless: true, args });
+export function launchBrowser(more = []) {
+  return chromium.launch({ executablePath: chromiumPath(), headless: true, args: [...args, ...more] });
 }

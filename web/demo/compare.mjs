@@ -36,7 +36,7 @@ const browser = await launchBrowser();
 try {
   const page = await browser.newPage();
   await page.goto(`${server.url}blank.html`);
-  const engine = { wasmBase: "./wasm/" };
+  const engine = { backend: "wasm", wasmBase: "./wasm/" };
   if (values.variant) engine.variant = values.variant;
   if (values.threads) engine.threads = Number(values.threads);
   const info = await page.evaluate(

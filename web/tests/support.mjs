@@ -2,8 +2,10 @@
 
    Nothing is skipped: a browser, an engine build, a model or a fixture that is missing fails the test
    with a sentence that says how to get it. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { after, before } from "node:test";
 import { launchBrowser } from "../demo/browser.mjs";
 import { root, startServer } from "../demo/serve.mjs";
@@ -41,13 +43,70 @@ export function dataSet(folder) {
   return { inputs: read("input"), outputs: read("output") };
 }
 
+export const packagedFixtures = fixtureFolders[0];
+
+/** The packaged graphs that the GPU backend is tested on, for gpu_cases.mjs. Not bert/int8: exact integer
+    products differ from its stored outputs (docs/precision.md). */
+export function packagedGraphs() {
+  const names = readdirSync(packagedFixtures, { recursive: true });
+  const graphs = names.filter((name) => name.endsWith(".onnx") && !name.startsWith("bert/int8/")).sort();
+  return graphs.map((graph) => {
+    const base = graph.slice(0, -".onnx".length);
+    const sets = names.filter((name) => name.startsWith(`${base}/test_data_set_`) && !name.endsWith(".pb")).sort();
+    const list = (set, kind) => names.filter((name) => name.startsWith(`${set}/${kind}_`)).sort();
+    const meta = JSON.parse(readFileSync(join(packagedFixtures, dirname(graph), "meta.json"), "utf8"));
+    return { graph, kind: meta[basename(base)].kind, sets: sets.map((set) => ({ inputs: list(set, "input"), outputs: list(set, "output") })) };
+  });
+}
+/** ONNX's own node cases, as tests/conformance writes them. */
+export const casesFolder = join(root, "build/onnx-cases/node");
+
+export function nodeCases() {
+  if (!existsSync(join(casesFolder, "complete"))) {
+    const write = "import sys; sys.path.insert(0, 'tests/conformance'); import onnx_cases; onnx_cases.write_nodes()";
+    execFileSync(join(root, ".venv/bin/python"), ["-c", write], { cwd: root });
+  }
+  const names = readdirSync(casesFolder).filter((name) => name !== "complete");
+  return names.map((name) => ({ graph: `${name}/model.onnx`, kind: "node", sets: setsOf(casesFolder, name) }));
+}
+
+/** The data sets of a folder below `base`: lists of files. */
+function setsOf(base, folder) {
+  const sets = readdirSync(join(base, folder)).filter((name) => name.startsWith("test_data_set_"));
+  return sets.map((set) => {
+    const files = readdirSync(join(base, folder, set)).map((name) => `${folder}/${set}/${name}`);
+    return { inputs: files.filter((name) => /input_\d+\.pb$/.test(name)), outputs: files.filter((name) => /output_\d+\.pb$/.test(name)) };
+  });
+}
+
+/** The operator cases of tests/ops, written to a new folder; those of one tolerance lie in one named after it. */
+export function opCases(base, names) {
+  execFileSync(join(root, "tests/ops/run"), ["--write", base, ...names], { stdio: "pipe" });
+  if (!existsSync(base)) throw new Error("tests/ops/run wrote no cases: run make setup");
+  return readdirSync(base).flatMap((folder) => {
+    const [relative, absolute, exact] = folder.split(" ");
+    const graphs = readdirSync(join(base, folder)).filter((name) => name.endsWith(".onnx"));
+    return graphs.map((name) => ({
+      graph: `${folder}/${name}`,
+      tolerance: [Number(absolute), Number(relative)],
+      exact: exact === "True",
+      sets: setsOf(base, `${folder}/${name.slice(0, -".onnx".length)}`),
+    }));
+  });
+}
+
+/** Packaged language models, small enough for a CPU that plays the GPU. */
+export const packagedModels = ["llama/fp32", "llama/genai_int4", "qwen2/fp32", "gemma3/fp32"].filter((name) =>
+  existsSync(join(fixtureFolders[0], name, "model.onnx")),
+);
+
 /** Declares the hooks of a test file; the returned object opens pages. */
-export function suite() {
+export function suite(launch = launchBrowser) {
   let browser;
   before(async () => {
     needEngine();
     need(join(root, "web/sdk/dist/index.js"), "run npm run build");
-    browser = await launchBrowser();
+    browser = await launch();
   });
   after(() => browser?.close());
 
@@ -77,7 +136,7 @@ export function suite() {
             () => null,
             (e) => ({ name: e.name, code: e.code, message: e.message, hint: e.hint, brink: e instanceof sdk.BrinkError }),
           );
-        window.create = (options) => sdk.Brink.create({ wasmBase: "./wasm/", ...options });
+        window.create = (options) => sdk.Brink.create({ wasmBase: "./wasm/", backend: "wasm", ...options });
         window.sleep = (ms) => new Promise((r) => setTimeout(r, ms));
       });
       return { server, page, problems };
@@ -94,6 +153,23 @@ export function farthest(actual, expected, rtol = 1e-4, atol = 1e-4) {
     worst = Number.isNaN(excess) ? Infinity : Math.max(worst, excess);
   }
   return worst; // at most 1 is within tolerance
+}
+
+/** What gpu_losses.mjs found: devices were lost, no request gave anything wrong, and nothing grew. */
+export function checkLosses(t, rows, count) {
+  const uses = []; // after each loss
+  for (const { name, when, lost, loss, after, memory } of rows) {
+    const what = `${name}, destroyed after ${when}`;
+    assert.equal(lost, 2, what);
+    assert.match(loss, /^(same|device-failed)$/, what);
+    assert.equal(after, "same", `${what}: the next request`);
+    uses.push(memory, memory);
+  }
+  const went = rows.filter(({ loss }) => loss === "same").length;
+  const [early, late] = [uses[4], uses.at(-1)];
+  t.diagnostic(`${uses.length} losses, ${went} of ${rows.length} requests went on; bytes after the 5th and the last: live ${early.live}, ${late.live}, heap ${early.heap}, ${late.heap}`);
+  assert.equal(uses.length, count);
+  assert.ok(late.heap <= early.heap && late.live <= early.live + 4096);
 }
 
 export { root };

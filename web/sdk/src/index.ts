@@ -70,6 +70,7 @@ export class Brink {
         memoryBudget,
         wasmBase: wasmBase.endsWith("/") ? wasmBase : `${wasmBase}/`,
         variant: options.variant,
+        backend: options.backend ?? "auto",
       });
       connection.startHelpers(helpers);
       return new Brink(connection, info);

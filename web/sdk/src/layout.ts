@@ -13,10 +13,13 @@ export const status = {
   cancelled: 7,
 } as const;
 
-export const loadFlags = { graphOnly: 1, exact: 2 } as const;
+export const loadFlags = { graphOnly: 1, exact: 2, gpu: 4 } as const;
 
-export const want = { size: 16, file: 0, optional: 4, leastBytes: 8 } as const;
+export const generateFlags = { ignoreEnd: 1, keepLogits: 2 } as const;
+
+export const want = { size: 16, file: 0, optional: 4, inParts: 5, leastBytes: 8 } as const;
 export const memory = { size: 16, live: 0, peak: 8 } as const;
+export const gpuInfo = { size: 16, name: 0, software: 4, f16: 5, subgroups: 6, timestamps: 7 } as const;
 export const facts = {
   size: 32,
   parameters: 0,

@@ -5,6 +5,7 @@
 import type { WireError } from "./errors.js";
 import type { RawTensor } from "./tensor.js";
 import type {
+  Backend,
   EngineInfo,
   GeneratedToken,
   GenerateStats,
@@ -43,6 +44,7 @@ export interface StartOptions {
   memoryBudget: number;
   wasmBase: string;
   variant: Variant | undefined;
+  backend: "auto" | Backend;
 }
 
 export interface WireModel {

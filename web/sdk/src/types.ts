@@ -77,13 +77,32 @@ export interface EngineOptions {
   wasmBase?: string | URL;
   /** Which build of the engine; by default the fastest that this page may run. */
   variant?: Variant;
+  /** Where models run. "auto", the default: on the GPU if the browser has one that is no CPU in
+      disguise, else in wasm. "webgpu": on any adapter, and create() fails where there is none. */
+  backend?: "auto" | Backend;
   signal?: AbortSignal;
+}
+
+export type Backend = "wasm" | "webgpu";
+
+export interface GpuInfo {
+  /** The adapter's, "" where the browser hides it. */
+  name: string;
+  /** It is a CPU. */
+  software: boolean;
+  /** Features in use. */
+  f16: boolean;
+  subgroups: boolean;
+  timestamps: boolean;
 }
 
 /** What the engine runs on, for showing to people. */
 export interface EngineInfo {
   version: string;
-  backend: "wasm";
+  /** Where models run; what the GPU has no kernel for runs in wasm also with "webgpu". */
+  backend: Backend;
+  /** Undefined with the backend "wasm". */
+  gpu: GpuInfo | undefined;
   variant: Variant;
   threads: number;
   /** Most bytes that the browser lets the engine grow to; undefined: no maximum was agreed. */

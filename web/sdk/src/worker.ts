@@ -9,7 +9,9 @@ import { Engine } from "./worker/engine.js";
 import { runHelper } from "./worker/helper.js";
 import { Aborted, Job } from "./worker/job.js";
 import { loadModule, possibleVariants, type Loaded } from "./worker/module.js";
+import { wake } from "./worker/queue.js";
 import { ProcessExit } from "./worker/wasi.js";
+import { WebGpu } from "./worker/webgpu.js";
 
 /** The part of a worker's global scope used here (the DOM's types describe a page's). */
 interface Scope {
@@ -33,14 +35,17 @@ function die(error: unknown): void {
 }
 const isTrap = (error: unknown) => error instanceof WebAssembly.RuntimeError || error instanceof ProcessExit;
 
-async function start({ threads, memoryBudget, wasmBase, variant }: StartOptions): Promise<Started> {
+async function start({ threads, memoryBudget, wasmBase, variant, backend }: StartOptions, job: Job): Promise<Started> {
   const variants = possibleVariants(threads);
   if (variant !== undefined && !variants.includes(variant))
     throw makeError("unsupported", `this page cannot run the engine's "${variant}" build`, "Builds with threads need cross-origin isolation (COOP and COEP headers); relaxed ones a browser with relaxed SIMD.");
-  const loaded = await loadModule(wasmBase, variant === undefined ? variants : [variant], log);
+  const webgpu = new WebGpu(backend === "wasm" ? undefined : globalThis.navigator?.gpu, wake);
+  const loaded = await loadModule(wasmBase, variant === undefined ? variants : [variant], webgpu, log);
   const shared = loaded.exports.brink_worker_main !== undefined;
   // the helpers join the pool that the context makes, so it comes first
   engine = new Engine(loaded, shared ? threads : 1, memoryBudget);
+  if (backend === "webgpu") await engine.openGpu(job, false);
+  else if (backend === "auto") await engine.openGpu(job, true).catch((error: Error) => log(`on the CPU: ${error.message}`));
   const { info } = engine;
   return { info, helpers: Array.from({ length: info.threads - 1 }, (_, i) => helper(loaded, i + 1)) };
 }

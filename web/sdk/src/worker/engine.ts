@@ -1,18 +1,19 @@
 /* engine.ts — the engine's side of every operation: one context, its models and sessions.
 
    Invariant: a task is advanced a slice at a time with a turn of the message queue between, so an
-   abort is heard within a slice; several tasks take turns. Models and sessions are known to the
+   abort is heard within a slice; several tasks take turns. A slice that ended before its time waits for
+   the GPU: its task sleeps until the browser answers something, or it is aborted. Models and sessions are known to the
    page by number, never by pointer; whatever still uses one ends before it is destroyed. */
 import { makeError, type ErrorCode } from "../errors.js";
 import * as layout from "../layout.js";
-import type { Operations, WireModel } from "../protocol.js";
+import type { Operations, WireModel, WireSource } from "../protocol.js";
 import type { RawTensor } from "../tensor.js";
-import type { EngineInfo, GeneratedToken, GenerateStats, MemoryUse, Message, ModelFacts, ValueInfo } from "../types.js";
-import { Progress, Transfers } from "./files.js";
+import type { EngineInfo, GeneratedToken, GenerateStats, GpuInfo, MemoryUse, Message, ModelFacts, ValueInfo } from "../types.js";
+import { Progress, Transfers, type TakePart, type Want } from "./files.js";
 import { Heap, type Scope } from "./heap.js";
 import { Aborted, disposed, type Job } from "./job.js";
 import type { Exports, Loaded } from "./module.js";
-import { nextTurn } from "./queue.js";
+import { nextTurn, sleep } from "./queue.js";
 
 const sliceUs = 10_000;
 
@@ -23,6 +24,9 @@ interface Session {
 }
 interface Model {
   pointer: number;
+  source: WireSource;
+  /** Weights that the GPU lost are on their way. */
+  restoring: Promise<void> | undefined;
   sessions: Set<number>;
   users: Map<Job, Promise<unknown>>;
 }
@@ -40,6 +44,8 @@ export class Engine {
   readonly #exports: Exports;
   readonly #loaded: Loaded;
   #context = 0;
+  #gpu: GpuInfo | undefined;
+  #waits = false;
   #models = new Map<number, Model>();
   #sessions = new Map<number, Session>();
   #next = 1;
@@ -60,7 +66,8 @@ export class Engine {
   get info(): EngineInfo {
     return {
       version: this.heap.text(this.#exports.web_version() >>> 0),
-      backend: "wasm",
+      backend: this.#gpu ? "webgpu" : "wasm",
+      gpu: this.#gpu,
       variant: this.#loaded.variant,
       threads: this.#exports.web_context_threads(this.#context),
       maximumBytes: this.#loaded.maximumBytes,
@@ -94,10 +101,42 @@ export class Engine {
       this.#exports.web_task_advance(task, 0);
       job.check();
     }
+    const began = performance.now();
     const status = this.#exports.web_task_advance(task, budgetUs);
+    this.#waits = this.#loaded.webgpu.pending > 0 && performance.now() - began < budgetUs / 1000;
     if (status === layout.status.pending) return false;
     this.#check(status, during);
     return true;
+  }
+
+  /** What comes between two slices; called right after the first. */
+  #turn(): Promise<void> {
+    return this.#waits ? sleep() : nextTurn();
+  }
+
+  /** Opens the browser's GPU; models that are loaded from then on run there. */
+  async openGpu(job: Job, hardware: boolean): Promise<void> {
+    const { heap } = this;
+    const exports = this.#exports;
+    const scope = heap.scope();
+    let task = 0;
+    try {
+      const out = scope.alloc(layout.gpuInfo.size);
+      this.#check(exports.web_gpu_begin(this.#context, hardware ? 1 : 0, out), "opening the GPU");
+      task = heap.u32(out);
+      while (!this.#advance(task, job, 0, "opening the GPU")) await (this.#loaded.webgpu.pending > 0 ? sleep() : nextTurn());
+      exports.web_context_gpu(this.#context, out);
+      this.#gpu = {
+        name: heap.text(heap.u32(out + layout.gpuInfo.name)),
+        software: heap.u8(out + layout.gpuInfo.software) !== 0,
+        f16: heap.u8(out + layout.gpuInfo.f16) !== 0,
+        subgroups: heap.u8(out + layout.gpuInfo.subgroups) !== 0,
+        timestamps: heap.u8(out + layout.gpuInfo.timestamps) !== 0,
+      };
+    } finally {
+      if (task) exports.web_task_destroy(task);
+      scope.free();
+    }
   }
 
   bufferAlloc(size: number, file: string): number {
@@ -139,17 +178,19 @@ export class Engine {
     try {
       const out = scope.alloc(4);
       const flags =
-        (args.graphOnly ? layout.loadFlags.graphOnly : 0) | (args.exact ? layout.loadFlags.exact : 0);
+        (args.graphOnly ? layout.loadFlags.graphOnly : 0) |
+        (args.exact ? layout.loadFlags.exact : 0) |
+        (this.#gpu ? layout.loadFlags.gpu : 0);
       const graph = args.graph === undefined ? 0 : scope.text(args.graph).pointer;
       this.#check(exports.web_load_begin(this.#context, graph, flags, out), "loading");
       task = heap.u32(out);
       const want = scope.alloc(layout.want.size);
       while (!this.#advance(task, job, sliceUs, "loading")) {
         if (exports.web_task_want(task, want)) await this.#supply(task, want, files, job);
-        else await nextTurn();
+        else await this.#turn();
       }
       this.#check(exports.web_model_take(task, out), "loading");
-      const model: Model = { pointer: heap.u32(out), sessions: new Set(), users: new Map() };
+      const model: Model = { pointer: heap.u32(out), source: args.source, restoring: undefined, sessions: new Set(), users: new Map() };
       const id = this.#next++;
       this.#models.set(id, model);
       progress.post("");
@@ -161,22 +202,65 @@ export class Engine {
     }
   }
 
-  #want(at: number): [name: string, leastBytes: number] {
-    return [this.heap.text(this.heap.u32(at + layout.want.file)), this.heap.u64(at + layout.want.leastBytes)];
+  #want(at: number): Want {
+    const { heap } = this;
+    return {
+      name: heap.text(heap.u32(at + layout.want.file)),
+      inParts: heap.u8(at + layout.want.inParts) !== 0,
+      leastBytes: heap.u64(at + layout.want.leastBytes),
+    };
   }
 
   /** Answers a want; what will be wanted later begins to come at the same time. */
-  async #supply(task: number, want: number, files: Transfers, job: Job): Promise<void> {
-    const [name, least] = this.#want(want);
-    files.begin(name, least);
-    for (let i = 0; this.#exports.web_task_want_later(task, i, want); i++) files.begin(...this.#want(want));
-    const file = await files.take(name, least);
+  async #supply(task: number, at: number, files: Transfers, job: Job): Promise<void> {
+    const exports = this.#exports;
+    const next = (): Want => {
+      const want = this.#want(at);
+      return { ...want, inParts: want.inParts && files.isLasting(want.name) };
+    };
+    const want = next();
+    files.begin(want);
+    for (let i = 0; exports.web_task_want_later(task, i, at); i++) files.begin(next());
+    const found = want.inParts ? await files.pass(want, this.#parts(task, job)) : await files.take(want);
     job.check();
-    if (!file) {
-      this.#check(this.#exports.web_task_supply_missing(task), "loading");
-      return;
+    if (!found) this.#check(exports.web_task_supply_missing(task), "loading");
+    else if (found !== true) this.#check(exports.web_task_supply(task, found.pointer, found.size), "loading");
+  }
+
+  #parts(task: number, job: Job): TakePart {
+    return (at, pointer, size) => {
+      job.check();
+      this.#check(this.#exports.web_task_supply_part(task, at, pointer, size), "loading");
+    };
+  }
+
+  /** What comes between two slices of work on a model. Weights that the GPU lost are fetched again. */
+  async #between(model: Model, task: number, job: Job): Promise<void> {
+    const wants = () => this.heap.scoped((scope) => this.#exports.web_task_want(task, scope.alloc(layout.want.size)) !== 0);
+    if (!wants()) return this.#turn();
+    if (model.restoring) return model.restoring.catch(() => {}); // told to whoever fetches
+    model.restoring = this.#restore(model, task, job);
+    try {
+      await model.restoring;
+    } finally {
+      model.restoring = undefined;
     }
-    this.#check(this.#exports.web_task_supply(task, file.pointer, file.size), "loading");
+  }
+
+  async #restore(model: Model, task: number, job: Job): Promise<void> {
+    const scope = this.heap.scope();
+    const files = new Transfers(this, model.source, new Progress(() => {}), job);
+    try {
+      const at = scope.alloc(layout.want.size);
+      while (this.#exports.web_task_want(task, at)) {
+        const want = this.#want(at);
+        if (!(await files.pass(want, this.#parts(task, job))))
+          throw makeError("network", `${want.name}: the GPU lost it, and it is no longer there`);
+      }
+    } finally {
+      await files.end();
+      scope.free();
+    }
   }
 
   #describe(model: number): { inputs: ValueInfo[]; outputs: ValueInfo[]; facts: ModelFacts } {
@@ -248,7 +332,7 @@ export class Engine {
         const out = scope.alloc(Math.max(4, layout.tensor.size));
         this.#check(exports.web_run_begin(model.pointer, records, inputs.length, out), "run");
         task = heap.u32(out);
-        while (!this.#advance(task, job, sliceUs, "run")) await nextTurn();
+        while (!this.#advance(task, job, sliceUs, "run")) await this.#between(model, task, job);
         const count = exports.web_model_output_count(model.pointer);
         return Array.from({ length: count }, (_, i) => {
           this.#check(exports.web_run_output(task, i, out), "run");
@@ -446,7 +530,7 @@ export class Engine {
       const stop = scope.words(args.stop.map((text) => scope.text(text).pointer));
       const status = exports.web_generate_begin(
         session.pointer, scope.words(tokens), tokens.length, args.maxTokens, stop, args.stop.length,
-        args.ignoreEnd ? 1 : 0, out,
+        (args.ignoreEnd ? layout.generateFlags.ignoreEnd : 0) | (args.margins ? layout.generateFlags.keepLogits : 0), out,
       );
       this.#check(status, "generating");
       task = heap.u32(out);
@@ -459,7 +543,7 @@ export class Engine {
           this.#postTokens(task, out, args.margins, job); // also those before an abort
         }
         if (done) break;
-        await nextTurn();
+        await this.#between(session.model, task, job);
       }
       return this.#stats(task, scope);
     } finally {

@@ -1,6 +1,8 @@
-/* files.ts — a model's files, each streamed chunk by chunk into a buffer of the wasm heap.
+/* files.ts — a model's files, each streamed chunk by chunk into the wasm heap: whole, or, where the engine
+   passes it on to the GPU, through a buffer of the size of a part.
 
-   Files are fetched side by side from when it is known that the load will ask for them.
+   Files are fetched side by side from when it is known that the load will ask for them. One that goes in
+   parts is asked for then, and read when it is its turn.
 
    Invariant: of a file at most one chunk lies outside the heap, and each file is fetched once. Only
    where a server does not say how long a file is (and the graph does not either) is a buffer
@@ -127,20 +129,28 @@ interface Fetched {
   size: number;
 }
 
+/** What the engine says of a file that it asks for. */
+export interface Want {
+  name: string;
+  inParts: boolean;
+  leastBytes: number;
+}
+
+/** Bytes of a part: a multiple of 4. */
+const partBytes = 4 << 20;
+
 /** The whole of a file in a buffer from web_buffer_alloc, or undefined if there is none. */
 async function fetchFile(
   engine: Engine,
-  source: WireSource,
-  name: string,
-  leastBytes: number,
+  opening: Promise<Opened | undefined>,
+  { name, leastBytes }: Want,
   progress: Progress,
   job: Job,
   signal: AbortSignal,
 ): Promise<Fetched | undefined> {
-  const opened = await open(source, name, job, signal);
+  const opened = await opening;
   if (!opened) return undefined;
   let capacity = opened.size ?? Math.max(leastBytes, 1 << 16);
-  if (opened.size !== undefined) progress.expect(opened.size);
   let pointer = engine.bufferAlloc(capacity, name);
   let size = 0;
   try {
@@ -170,6 +180,49 @@ async function fetchFile(
   }
 }
 
+/** Takes a part, which is only lent, and the end as one of no bytes. */
+export type TakePart = (at: number, pointer: number, size: number) => void;
+
+/** The file in parts to `give`, through one buffer. */
+async function passFile(
+  engine: Engine,
+  opened: Opened,
+  { name }: Want,
+  progress: Progress,
+  signal: AbortSignal,
+  give: TakePart,
+): Promise<void> {
+  const pointer = engine.bufferAlloc(partBytes, name);
+  let filled = 0;
+  let given = 0;
+  let size = 0;
+  try {
+    for await (const chunk of opened.chunks) {
+      signal.throwIfAborted();
+      for (let at = 0; at < chunk.length; ) {
+        const some = chunk.subarray(at, at + partBytes - filled);
+        engine.heap.bytes.set(some, pointer + filled);
+        at += some.length;
+        filled += some.length;
+        if (filled < partBytes) continue;
+        give(given, pointer, filled);
+        given += filled;
+        filled = 0;
+      }
+      size += chunk.length;
+      if (opened.size === undefined) progress.expect(chunk.length);
+      progress.add(chunk.length, name);
+    }
+    if (opened.size !== undefined && size < opened.size)
+      throw makeError("network", `${name}: the transfer ended after ${size} of ${opened.size} bytes`);
+    if (filled > 0) give(given, pointer, filled);
+    give(size, 0, 0);
+    progress.post(name);
+  } finally {
+    engine.bufferFree(pointer);
+  }
+}
+
 /** The files of one load. What was begun and not taken is ended and freed by end(). */
 export class Transfers {
   #engine: Engine;
@@ -178,6 +231,7 @@ export class Transfers {
   #job: Job;
   #controller = new AbortController();
   #begun = new Map<string, Promise<Fetched | undefined>>();
+  #opening = new Map<string, Promise<Opened | undefined>>();
 
   constructor(engine: Engine, source: WireSource, progress: Progress, job: Job) {
     this.#engine = engine;
@@ -189,19 +243,52 @@ export class Transfers {
     else job.signal.addEventListener("abort", stop, { once: true });
   }
 
-  begin(name: string, leastBytes: number): void {
-    if (this.#begun.has(name)) return;
-    const file = fetchFile(this.#engine, this.#source, name, leastBytes, this.#progress, this.#job, this.#controller.signal);
-    file.catch(() => {}); // told to whoever takes it
+  async #open(name: string): Promise<Opened | undefined> {
+    const opened = await open(this.#source, name, this.#job, this.#controller.signal);
+    if (opened?.size !== undefined) this.#progress.expect(opened.size);
+    return opened;
+  }
+
+  begin(want: Want): void {
+    const { name } = want;
+    if (this.#begun.has(name) || this.#opening.has(name)) return;
+    const opening = this.#open(name);
+    opening.catch(() => {}); // told to whoever takes it
+    if (want.inParts) {
+      this.#opening.set(name, opening);
+      return;
+    }
+    const file = fetchFile(this.#engine, opening, want, this.#progress, this.#job, this.#controller.signal);
+    file.catch(() => {});
     this.#begun.set(name, file);
   }
 
   /** The file, which is the caller's from now on; undefined if there is none. */
-  take(name: string, leastBytes: number): Promise<Fetched | undefined> {
-    this.begin(name, leastBytes);
-    const file = this.#begun.get(name)!;
-    this.#begun.delete(name);
+  take(want: Want): Promise<Fetched | undefined> {
+    this.begin(want);
+    const file = this.#begun.get(want.name)!;
+    this.#begun.delete(want.name);
     return file;
+  }
+
+  /** Whether a file can be had again later: the page's own bytes are not kept for that. */
+  isLasting(name: string): boolean {
+    return this.#source.kind === "folder" || !("bytes" in (this.#source.files[name] ?? {}));
+  }
+
+  /** The file, one part after another; false if there is none. */
+  async pass(want: Want, give: TakePart): Promise<boolean> {
+    this.begin(want);
+    const opening = this.#opening.get(want.name)!;
+    this.#opening.delete(want.name);
+    try {
+      const opened = await opening;
+      if (opened) await passFile(this.#engine, opened, want, this.#progress, this.#controller.signal, give);
+      return opened !== undefined;
+    } catch (error) {
+      this.#job.check(); // an aborted transfer fails with an error of its own: report the abort
+      throw error;
+    }
   }
 
   async end(): Promise<void> {

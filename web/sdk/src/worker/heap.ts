@@ -3,18 +3,23 @@
    Invariant: no view outlives a call into the module, since the heap may grow there and old views
    then end early (or detach). Views are therefore made anew whenever the buffer has changed. */
 import { makeError } from "../errors.js";
-import type { Exports } from "./module.js";
+
+/** The allocator that the module exports. */
+export interface HeapExports {
+  malloc(size: number): number;
+  free(pointer: number): void;
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 export class Heap {
   #memory: WebAssembly.Memory;
-  #exports: Exports;
+  #exports: HeapExports;
   #bytes = new Uint8Array(0);
   #view = new DataView(new ArrayBuffer(0));
 
-  constructor(memory: WebAssembly.Memory, exports: Exports) {
+  constructor(memory: WebAssembly.Memory, exports: HeapExports) {
     this.#memory = memory;
     this.#exports = exports;
   }
@@ -90,10 +95,10 @@ export class Heap {
 /** Blocks of the heap that are freed together. */
 export class Scope {
   #heap: Heap;
-  #exports: Exports;
+  #exports: HeapExports;
   #blocks: number[] = [];
 
-  constructor(heap: Heap, exports: Exports) {
+  constructor(heap: Heap, exports: HeapExports) {
     this.#heap = heap;
     this.#exports = exports;
   }

@@ -3,10 +3,12 @@
 import type { HelperStart } from "../protocol.js";
 import type { Exports } from "./module.js";
 import { wasi } from "./wasi.js";
+import { WebGpu } from "./webgpu.js";
 
 export async function runHelper(start: HelperStart, log: (line: string) => void): Promise<void> {
   const { module, memory } = start;
-  const instance = await WebAssembly.instantiate(module, { ...wasi(module, () => memory, log), env: { memory } });
+  const webgpu = new WebGpu(undefined, () => {}).imports; // it calls none of them
+  const instance = await WebAssembly.instantiate(module, { ...wasi(module, () => memory, log), webgpu, env: { memory } });
   const exports = instance.exports as unknown as Exports;
   exports.__stack_pointer!.value = start.stackTop | 0;
   exports.__wasm_init_tls!(start.tls);

@@ -1,6 +1,7 @@
 /* job.ts — one call of the page while it is worked on: how it is cancelled, and what it tells. */
 import { makeError, type BrinkError } from "../errors.js";
 import type { CallEvent } from "../protocol.js";
+import { wake } from "./queue.js";
 
 export class Aborted extends Error {}
 
@@ -34,6 +35,7 @@ export class Job {
         Job.#pulls.delete(number);
         pull.reject(this.#reason);
       }
+    wake();
   }
   /** Throws what the job was stopped for, if it was. */
   check(): void {

@@ -5,21 +5,22 @@
 import { makeError } from "../errors.js";
 import type { Variant } from "../types.js";
 import { wasi, type ProcessExit } from "./wasi.js";
+import type { WebGpu, WebGpuExports } from "./webgpu.js";
 
 export type { ProcessExit };
 
 /** The functions of web/native. Pointers come back signed: `>>> 0` before use. */
-export interface Exports {
+export interface Exports extends WebGpuExports {
   memory?: WebAssembly.Memory;
   _initialize(): void;
-  malloc(size: number): number;
-  free(pointer: number): void;
   web_version(): number;
   web_context_create(threads: number, budget: number, out: number): number;
   web_context_destroy(context: number): void;
   web_context_threads(context: number): number;
   web_context_memory(context: number, out: number): void;
   web_error(context: number): number;
+  web_gpu_begin(context: number, hardware: number, out: number): number;
+  web_context_gpu(context: number, out: number): number;
   web_task_advance(task: number, budgetUs: number): number;
   web_task_cancel(task: number): void;
   web_task_destroy(task: number): void;
@@ -29,6 +30,7 @@ export interface Exports {
   web_buffer_alloc(context: number, size: number): number;
   web_buffer_free(context: number, data: number): void;
   web_task_supply(task: number, data: number, size: number): number;
+  web_task_supply_part(task: number, at: number, data: number, size: number): number;
   web_task_supply_missing(task: number): number;
   web_model_take(task: number, out: number): number;
   web_model_destroy(model: number): void;
@@ -48,7 +50,7 @@ export interface Exports {
   web_session_destroy(session: number): void;
   web_session_length(session: number): number;
   web_session_truncate(session: number, length: number): number;
-  web_generate_begin(session: number, tokens: number, count: number, maxTokens: number, stop: number, stopCount: number, ignoreEnd: number, out: number): number;
+  web_generate_begin(session: number, tokens: number, count: number, maxTokens: number, stop: number, stopCount: number, flags: number, out: number): number;
   web_generate_next(task: number, id: number, text: number): number;
   web_generate_top_two(task: number, best: number): number;
   web_generate_stats(task: number, out: number): void;
@@ -66,6 +68,7 @@ export interface Loaded {
   memory: WebAssembly.Memory;
   maximumBytes: number | undefined;
   exports: Exports;
+  webgpu: WebGpu;
 }
 
 const files: Record<Variant, string> = {
@@ -121,16 +124,16 @@ function sharedMemory(initial: number): { memory: WebAssembly.Memory; maximum: n
   throw last;
 }
 
-async function instantiate(variant: Variant, module: WebAssembly.Module, log: (line: string) => void): Promise<Loaded> {
+async function instantiate(variant: Variant, module: WebAssembly.Module, webgpu: WebGpu, log: (line: string) => void): Promise<Loaded> {
   const importsMemory = WebAssembly.Module.imports(module).some((i) => i.kind === "memory");
   let memory: WebAssembly.Memory | undefined;
   let maximumBytes: number | undefined;
-  const wasiImports = wasi(module, () => memory!, log);
+  const imports = { ...wasi(module, () => memory!, log), webgpu: webgpu.imports };
   if (!importsMemory) {
-    const instance = await WebAssembly.instantiate(module, wasiImports);
+    const instance = await WebAssembly.instantiate(module, imports);
     const exports = instance.exports as unknown as Exports;
     memory = exports.memory!;
-    return { variant, module, memory, maximumBytes, exports };
+    return { variant, module, memory, maximumBytes, exports, webgpu };
   }
   // How much the module asks for at first cannot be read from a compiled module: double until it fits.
   for (let initial = 64; ; initial *= 2) {
@@ -138,8 +141,8 @@ async function instantiate(variant: Variant, module: WebAssembly.Module, log: (l
     memory = granted.memory;
     maximumBytes = granted.maximum * page;
     try {
-      const instance = await WebAssembly.instantiate(module, { ...wasiImports, env: { memory } });
-      return { variant, module, memory, maximumBytes, exports: instance.exports as unknown as Exports };
+      const instance = await WebAssembly.instantiate(module, { ...imports, env: { memory } });
+      return { variant, module, memory, maximumBytes, exports: instance.exports as unknown as Exports, webgpu };
     } catch (error) {
       if (!(error instanceof WebAssembly.LinkError) || initial >= 2048) throw error;
     }
@@ -147,7 +150,7 @@ async function instantiate(variant: Variant, module: WebAssembly.Module, log: (l
 }
 
 /** The first variant that compiles and gets its memory. */
-export async function loadModule(base: string, variants: Variant[], log: (line: string) => void): Promise<Loaded> {
+export async function loadModule(base: string, variants: Variant[], webgpu: WebGpu, log: (line: string) => void): Promise<Loaded> {
   let last: unknown;
   for (const variant of variants) {
     const module = await compile(new URL(files[variant], base).href).catch((error: unknown) => {
@@ -156,7 +159,8 @@ export async function loadModule(base: string, variants: Variant[], log: (line: 
     });
     if (!module) continue;
     try {
-      const loaded = await instantiate(variant, module, log);
+      const loaded = await instantiate(variant, module, webgpu, log);
+      webgpu.attach(loaded.memory, loaded.exports);
       loaded.exports._initialize();
       return loaded;
     } catch (error) {
