@@ -23,7 +23,7 @@ async function openBrink({ threads, name }) {
   const { Brink } = await import("/sdk/index.js");
   const start = performance.now();
   const variant = threads > 1 ? "relaxed-threads" : "relaxed";
-  const engine = await Brink.create({ wasmBase: "/wasm/", variant, threads });
+  const engine = await Brink.create({ backend: "wasm", wasmBase: "/wasm/", variant, threads });
   const model = await engine.load(`/models/${name}/`);
   window.generate = async (tokens, maxTokens) => {
     const from = performance.now();
@@ -66,7 +66,7 @@ async function openWllama({ threads, name }) {
 async function openBrinkGraph({ threads, ids }) {
   const { Brink } = await import("/sdk/index.js");
   const variant = threads > 1 ? "relaxed-threads" : "relaxed";
-  const engine = await Brink.create({ wasmBase: "/wasm/", variant, threads });
+  const engine = await Brink.create({ backend: "wasm", wasmBase: "/wasm/", variant, threads });
   const model = await engine.load("/models/minilm/");
   const whole = (value) => ({ type: "int64", shape: [1, ids.length], data: BigInt64Array.from(ids, value) });
   const inputs = { input_ids: whole((id) => BigInt(id)), attention_mask: whole(() => 1n), token_type_ids: whole(() => 0n) };

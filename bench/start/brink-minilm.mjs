@@ -1,6 +1,6 @@
 import { Brink } from "/sdk/index.js";
 const marks = (window.marks = { script: performance.now() });
-const engine = await Brink.create({ wasmBase: "/wasm/" });
+const engine = await Brink.create({ backend: "wasm", wasmBase: "/wasm/" });
 marks.engine = performance.now();
 const model = await engine.load("/models/minilm/");
 marks.model = performance.now();
