@@ -13,7 +13,7 @@ static void panel_tile(int64_t rows, int64_t columns, int64_t k, const float *x,
 {
 #define CASE(r, v)                                                                                 \
     if (rows == (r) && columns > ((v) - 1) * LANES) {                                              \
-        tile_block(r, v, k, x, x_row, panel, PANEL_COLUMNS, y, y_row, add);                                      \
+        tile_block(r, v, k, x, x_row, panel, PANEL_COLUMNS, y, y_row, add);                        \
         return;                                                                                    \
     }
 #define CASES(r) /* the widest first */                                                            \

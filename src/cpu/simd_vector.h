@@ -501,7 +501,7 @@ static void tile_full(int64_t rows, int64_t k, const float *x, int64_t x_row, co
 {
 #define CASE(r)                                                                                    \
     case r:                                                                                        \
-        tile_block(r, TILE_VECTORS, k, x, x_row, panel, panel_row, y, y_row, add);                               \
+        tile_block(r, TILE_VECTORS, k, x, x_row, panel, panel_row, y, y_row, add);                 \
         break;
     switch (rows) {
         CASE(1)

@@ -21,9 +21,12 @@
 
 const op_row op_table[OP_COUNT] = {
 #define OP(domain, name, since, rule, kernel, gpu, flags)                                          \
-    {DOMAIN_##domain, #name,                                                                       \
-     since,           OP_##domain##_##name##_##since,                                              \
-     flags,           HAS(kernel) || ((flags) & (OP_VIEW | OP_CONTROL | OP_SEQUENCE)) != 0,        \
+    {DOMAIN_##domain,                                                                              \
+     #name,                                                                                        \
+     since,                                                                                        \
+     OP_##domain##_##name##_##since,                                                               \
+     flags,                                                                                        \
+     HAS(kernel) || ((flags) & (OP_VIEW | OP_CONTROL | OP_SEQUENCE)) != 0,                         \
      HAS_GPU(gpu) || ((flags) & (OP_VIEW | OP_CONTROL | OP_SEQUENCE)) != 0},
 #include "onnx/ops.def"
 #undef OP
