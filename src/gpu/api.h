@@ -120,13 +120,13 @@ static inline void gpu_api_submit_unless(const bool *failed, WGPUDevice device, 
     gpu_api_submit(device, queue, items, item_count, copies, copy_count);
 }
 
-/* Timestamps of browsers are coarse: items run together. */
-static inline void gpu_api_time(WGPUInstance instance, WGPUDevice device, WGPUQueue queue,
-                                const gpu_item *items, uint32_t count, uint64_t *ns)
-{
-    (void)instance, (void)ns;
-    gpu_api_submit(device, queue, items, count, NULL, 0);
-}
+/* Runs each item `repeats` times between two timestamps. How many nanoseconds one of them took is known
+   later, of all items since a call whose `first` was 0; until then gpu_api_times returns false. */
+__attribute__((import_module("webgpu"), import_name("time"))) void
+gpu_api_time(WGPUDevice device, WGPUQueue queue, const gpu_item *items, uint32_t count,
+             uint32_t first, uint32_t repeats);
+__attribute__((import_module("webgpu"), import_name("times"))) bool
+gpu_api_times(WGPUDevice device, uint64_t *ns, uint32_t count);
 
 #else
 
@@ -154,7 +154,7 @@ void gpu_api_submit_unless(const bool *failed, WGPUDevice device, WGPUQueue queu
                            const gpu_item *items, uint32_t item_count, const gpu_copy *copies,
                            uint32_t copy_count);
 
-/* Runs items, a pass each, and waits; ns[i], unless NULL, is how long item i took on the GPU. */
+/* Runs items, a pass each, and waits; ns[i] is how long item i took on the GPU. */
 void gpu_api_time(WGPUInstance instance, WGPUDevice device, WGPUQueue queue, const gpu_item *items,
                   uint32_t count, uint64_t *ns);
 

@@ -197,6 +197,7 @@ brink_status gpu_device_create(brink_context *context, const brink_gpu_desc *des
 /* Lets go of what was opened. */
 static void close_device(gpu_device *d)
 {
+    gpu_probe_free(d);
     gpu_pipelines_free(d);
     if (d->queue != NULL)
         GPU_CALL(QueueRelease)(d->queue);

@@ -15,6 +15,7 @@
 typedef struct gpu_pipeline gpu_pipeline;
 typedef struct gpu_layout gpu_layout;
 typedef struct gpu_ticket gpu_ticket;
+typedef struct gpu_probe gpu_probe;
 
 enum { GPU_SUBMIT_MS = 100 }; /* at first */
 
@@ -41,6 +42,7 @@ typedef struct gpu_device {
     uint32_t generation; /* how often it was lost */
     bool full;           /* … the last time for want of memory */
     uint64_t bandwidth;  /* bytes a second, 0: not measured */
+    gpu_probe *probe;    /* that measures it, or NULL       */
     char name[128];
     bool has_error, lost; /* since gpu_device_check: told by any thread */
     WGPUErrorType error_type;
@@ -90,6 +92,9 @@ brink_status gpu_device_gone(gpu_device *d, const char *why);
 
 brink_status gpu_device_submit(gpu_device *d, const gpu_item *items, uint32_t item_count,
                                const gpu_copy *copies, uint32_t copy_count);
+
+/* Ends the measuring of the bandwidth: see measure.c. */
+void gpu_probe_free(gpu_device *d);
 
 /* A buffer that is a multiple of 4 bytes; NULL with the error recorded. Counted, and within the
    context's budget. */

@@ -73,6 +73,7 @@ static void release(plan *p)
         if (g->constants[i] != NULL && !gpu_is_fixed(p, i))
             gpu_buffer_free(g->d, g->generation, g->constants[i]);
     gpu_buffer_free(g->d, g->generation, g->arena);
+    gpu_buffer_free(g->d, g->generation, g->saved);
     gpu_buffer_free(g->d, g->generation, g->staging);
     core_free(context, g->constants);
     core_free(context, g->offsets);
@@ -218,11 +219,11 @@ static brink_status advance(execution *e, uint64_t deadline)
     if (g->generation != g->d->generation)
         return dead(g->d);
     if (!e->started) {
+        if (e->usage != NULL)
+            TRY(gpu_measure_bandwidth(g->d));
         e->started = true;
         stop_waiting(g);
         g->usage = e->usage;
-        if (g->usage != NULL && g->d->bandwidth == 0)
-            TRY(gpu_measure_bandwidth(g->d));
         g->action = g->next = g->submitted = 0;
         g->work = 0;
     }
@@ -240,7 +241,7 @@ static brink_status advance(execution *e, uint64_t deadline)
             return BRINK_PENDING;
     }
     TRY(gpu_program_submit(g, NULL, 0));
-    return BRINK_OK;
+    return g->usage != NULL ? gpu_measured(g) : BRINK_OK;
 }
 
 /* ── Weights on their way ── */

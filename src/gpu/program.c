@@ -250,31 +250,13 @@ brink_status gpu_program_ready(gpu_program *g)
     return BRINK_OK;
 }
 
-/* Runs what was encoded, each dispatch by itself between two timestamps. */
-static brink_status measure(gpu_program *g)
-{
-    uint32_t count = g->next - g->submitted;
-    uint64_t *ns = core_calloc(g->d->context, (uint64_t)count + 1, sizeof *ns);
-    if (ns == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    gpu_api_time(g->d->instance, g->d->device, g->d->queue, g->items + g->submitted, count,
-                 g->d->timestamps ? ns : NULL);
-    for (uint32_t i = 0; i < count; i++) {
-        step_usage *u = &g->usage[g->slots[g->submitted + i].step];
-        u->ns += ns[i];
-        u->dispatches++;
-    }
-    core_free(g->d->context, ns);
-    return gpu_device_check(g->d);
-}
-
 brink_status gpu_program_submit(gpu_program *g, const gpu_copy *copies, uint32_t count)
 {
     if (g->submitted == g->next && count == 0)
         return BRINK_OK;
     TRY(gpu_program_ready(g));
     if (g->usage != NULL)
-        TRY(measure(g));
+        TRY(gpu_measure(g));
     uint32_t rest = g->usage != NULL ? 0 : g->next - g->submitted;
     if (rest + count != 0)
         TRY(gpu_device_submit(g->d, g->items + g->submitted, rest, copies, count));

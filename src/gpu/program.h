@@ -81,6 +81,7 @@ typedef struct gpu_program {
     uint32_t step;            /* that is encoded                         */
     step_usage *usage;        /* of the run, NULL: not measured          */
     gpu_weights *weights;     /* the model's */
+    WGPUBuffer saved;         /* the arena, while dispatches are measured; see measure.c */
     WGPUBuffer arena;         /* the workspace at the plan's offsets, then what the caller places */
     uint64_t arena_bytes;     /* … and then places for empty tensors */
     uint64_t *offsets;        /* of each tensor's root in the arena  */
@@ -149,7 +150,12 @@ brink_status gpu_program_reserve(gpu_program *g, uint32_t count);
 /* Makes what was encoded ready for the queue: bind groups, parameters. */
 brink_status gpu_program_ready(gpu_program *g);
 
-/* What a copy reaches, once a device. */
+/* Runs what was encoded, dispatch by dispatch, for `usage`; and, when the run has ended, waits for times
+   that come later. See measure.c. */
+brink_status gpu_measure(gpu_program *g);
+brink_status gpu_measured(gpu_program *g);
+
+/* What a copy reaches, once a device. BRINK_PENDING: to be called again. */
 brink_status gpu_measure_bandwidth(gpu_device *d);
 
 /* Hands what was encoded to the queue, after it the copies. */

@@ -53,7 +53,7 @@ for (const name of MODULES) {
     for (const { module: from, name: what, kind } of imports) {
       if (from === 'env' && kind === 'memory' && threads) continue;
       // what web/sdk's webgpu.ts answers: the functions of webgpu.h, and its own
-      const webgpu = from === 'webgpu' && (what.startsWith('wgpu') || what === 'submit');
+      const webgpu = from === 'webgpu' && (what.startsWith('wgpu') || ['submit', 'time', 'times'].includes(what));
       expect(webgpu || (from === WASI && ALLOWED.includes(what)), `${from}.${what}`);
       names.push(what);
     }

@@ -56,7 +56,7 @@ brink_status web_session_truncate(brink_session *session, uint32_t length)
     return brink_session_truncate(session, length);
 }
 
-enum { WEB_IGNORE_END = 1, WEB_KEEP_LOGITS = 2 };
+enum { WEB_IGNORE_END = 1, WEB_KEEP_LOGITS = 2, WEB_PROFILE = 4 };
 
 EXPORT(web_generate_begin)
 brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, uint32_t count,
@@ -69,6 +69,7 @@ brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, 
                                       .stop = stop,
                                       .stop_count = stop_count,
                                       .ignore_end = (flags & WEB_IGNORE_END) != 0,
+                                      .profile = (flags & WEB_PROFILE) != 0,
                                       .keep_logits = (flags & WEB_KEEP_LOGITS) != 0};
     return brink_generate_begin(session, &desc, out);
 }

@@ -5,7 +5,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { launchBrowser, softwareGpu } from "../demo/browser.mjs";
-import { checkLosses, modelsFolder, needModel, packagedFixtures, packagedGraphs, packagedModels, root, suite } from "./support.mjs";
+import { checkLosses, checkProfiles, modelsFolder, needModel, packagedFixtures, packagedGraphs, packagedModels, profiledGraph, root, suite } from "./support.mjs";
 
 const mounts = [["/fixtures/", packagedFixtures], ["/tests/", join(root, "web/tests")]];
 
@@ -42,6 +42,16 @@ describe("the GPU backend in a tab", () => {
     }, packagedModels);
     assert.ok(rows.length > 0);
     for (const [name, gpu, wasm] of rows) assert.equal(gpu, wasm, name);
+  });
+
+  test("a profile times each node and changes nothing", async (t) => {
+    const { page, problems } = await pages.open(t, { mounts });
+    const result = await page.evaluate(async (graph) => {
+      const { profiles } = await import("/tests/gpu_cases.mjs");
+      return profiles(await create({ backend: "webgpu", submitMs: 8 }), "/fixtures/", "llama/genai_int4", graph);
+    }, profiledGraph());
+    checkProfiles(t, result);
+    assert.deepEqual(problems, []);
   });
 
   test("weights go to the GPU in parts, and the heap never holds them", async (t) => {

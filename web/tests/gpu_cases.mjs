@@ -95,3 +95,36 @@ export async function bothTokens(one, other, base, folders, count) {
   }
   return all;
 }
+
+/** A model's tokens and a graph's outputs, measured and not: what differs, as lines, and the profiles. */
+export async function profiles(engine, base, folder, { graph, sets: [{ inputs, outputs }] }) {
+  const failures = [];
+  const all = {};
+  const model = await engine.load(`${base}${folder}/`, { exact: true });
+  const ids = async (onProfile) => {
+    const list = [];
+    const generation = model.generate({ tokens: [1, 2, 3, 4, 5], maxTokens: 8, ignoreEnd: true, ...(onProfile && { onProfile }) });
+    for await (const { id } of generation) list.push(id);
+    return list.join(" ");
+  };
+  const plain = await ids();
+  const measured = await ids((profile) => (all.decode = profile));
+  if (plain !== measured) failures.push(`${folder}: ${measured}, without a profile ${plain}`);
+  await model.dispose();
+
+  const read = async (path) => engine.readTensor(await (await fetch(encodeURI(base + path))).arrayBuffer());
+  const net = await engine.load(encodeURI(base + graph), { graphOnly: true, exact: true });
+  const feed = await Promise.all(inputs.map(read));
+  const got = await net.run(Object.fromEntries(feed.map((tensor) => [tensor.name, tensor])), { onProfile: (profile) => (all.run = profile) });
+  for (const want of await Promise.all(outputs.map(read))) {
+    const found = difference(got[want.name], want, tolerances.fp32);
+    if (found) failures.push(`${graph}: ${want.name}: ${found}`);
+  }
+  await net.dispose();
+  const sum = (list, field) => list.reduce((total, node) => total + node[field], 0);
+  const figures = Object.entries(all).map(([name, { nodes, gpuBandwidth }]) => {
+    const onGpu = nodes.filter(({ dispatches }) => dispatches > 0);
+    return { name, nodes: nodes.length, dispatches: sum(nodes, "dispatches"), ms: sum(onGpu, "ms"), bytes: sum(onGpu, "bytes"), gpuBandwidth };
+  });
+  return { gpu: engine.info.gpu, failures, figures };
+}

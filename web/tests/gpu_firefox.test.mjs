@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startServer } from "../demo/serve.mjs";
 import { launchFirefox } from "./firefox.mjs";
-import { needEngine, packagedFixtures, packagedGraphs, packagedModels, root, wasmFolder } from "./support.mjs";
+import { checkProfiles, needEngine, packagedFixtures, packagedGraphs, packagedModels, profiledGraph, root, wasmFolder } from "./support.mjs";
 
 describe("the GPU backend in Firefox", () => {
   let browser, server, page;
@@ -44,6 +44,14 @@ describe("the GPU backend in Firefox", () => {
       assert.deepEqual(failures, []);
       assert.ok(gpu.software, "Firefox hides the adapter's name, and says that it is a fallback");
     });
+
+  test("a profile times each node and changes nothing", async (t) => {
+    const result = await page.evaluate(
+      async (graph) => cases.profiles(await create({ backend: "webgpu" }), "/fixtures/", "llama/genai_int4", graph),
+      profiledGraph(),
+    );
+    checkProfiles(t, result);
+  });
 
   test("language models give the wasm backend's tokens", async () => {
     const rows = await page.evaluate(async (folders) => {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { casesFolder, checkLosses, need, needEngine, nodeCases, packagedFixtures, packagedGraphs, packagedModels, root, wasmFolder } from "./support.mjs";
+import { casesFolder, checkLosses, checkProfiles, need, needEngine, nodeCases, packagedFixtures, packagedGraphs, packagedModels, profiledGraph, root, wasmFolder } from "./support.mjs";
 
 process.env.VK_ICD_FILENAMES ??= "/usr/lib/chromium/vk_swiftshader_icd.json";
 
@@ -40,6 +40,12 @@ describe("the SDK in Node", () => {
     const rows = await bothTokens(...engines, base, packagedModels, 20);
     assert.ok(rows.length > 0);
     for (const [name, gpu, wasm] of rows) assert.equal(gpu, wasm, name);
+  });
+
+  test("a profile times each node and changes nothing", async (t) => {
+    const { profiles } = await import("./gpu_cases.mjs");
+    const engine = await create(t, { backend: "webgpu" });
+    checkProfiles(t, await profiles(engine, base, "llama/genai_int4", profiledGraph()));
   });
 
   // Dawn is stricter than the wgpu of the native build: each kernel's form should meet it once

@@ -172,4 +172,19 @@ export function checkLosses(t, rows, count) {
   assert.ok(late.heap <= early.heap && late.live <= early.live + 4096);
 }
 
+/** What profiles() of gpu_cases.mjs is asked to run, and what it must have found. */
+export const profiledGraph = () => packagedGraphs().find(({ graph }) => graph === "bert/fp32/model.onnx");
+
+export function checkProfiles(t, { gpu, failures, figures }) {
+  assert.deepEqual(failures, []);
+  assert.deepEqual(figures.map(({ name }) => name), ["decode", "run"]);
+  for (const { name, nodes, dispatches, ms, bytes, gpuBandwidth } of figures) {
+    const speed = gpuBandwidth === undefined ? "" : `, ${(bytes / ms / 1e6).toFixed(2)} of ${(gpuBandwidth / 1e9).toFixed(1)} GB/s`;
+    t.diagnostic(`${name}: ${nodes} nodes, ${dispatches} dispatches, ${ms.toFixed(3)} ms, ${bytes} bytes${speed}`);
+    assert.ok(nodes > 0 && dispatches > 0 && bytes > 0, name);
+    assert.equal(ms > 0, gpu.timestamps, name);
+    assert.equal(gpuBandwidth > 0, gpu.timestamps, name);
+  }
+}
+
 export { root };

@@ -4,7 +4,7 @@
    iterates and to whoever awaits `stats`, and to nobody as an unhandled rejection. */
 import type { Connection } from "./connection.js";
 import type { WireGenerate } from "./protocol.js";
-import type { GeneratedToken, GenerateStats } from "./types.js";
+import type { GeneratedToken, GenerateOptions, GenerateStats } from "./types.js";
 
 export class Generation implements AsyncIterable<GeneratedToken> {
   /** The figures, once the last token is there. */
@@ -16,7 +16,7 @@ export class Generation implements AsyncIterable<GeneratedToken> {
   #controller = new AbortController();
 
   /** @internal */
-  constructor(connection: Connection, args: WireGenerate, signal: AbortSignal | undefined) {
+  constructor(connection: Connection, args: WireGenerate, { signal, onProfile }: Pick<GenerateOptions, "signal" | "onProfile">) {
     const stop = () => this.#controller.abort(signal!.reason);
     if (signal?.aborted) stop();
     else signal?.addEventListener("abort", stop, { once: true });
@@ -24,6 +24,7 @@ export class Generation implements AsyncIterable<GeneratedToken> {
       .call("generate", args, {
         signal: this.#controller.signal,
         onEvent: (event) => {
+          if ("profile" in event) onProfile?.(event.profile);
           if (!("tokens" in event)) return;
           this.#tokens.push(...event.tokens);
           this.#notify();

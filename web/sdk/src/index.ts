@@ -23,6 +23,7 @@ import type {
   ModelFacts,
   ModelSource,
   NamedTensor,
+  RunOptions,
   Tensor,
   ValueInfo,
 } from "./types.js";
@@ -71,6 +72,7 @@ export class Brink {
         wasmBase: wasmBase.endsWith("/") ? wasmBase : `${wasmBase}/`,
         variant: options.variant,
         backend: options.backend ?? "auto",
+        submitMs: wholeNumber("submitMs", options.submitMs, 1, 0),
       });
       connection.startHelpers(helpers);
       return new Brink(connection, info);
@@ -134,12 +136,16 @@ export class Model {
   }
 
   /** Computes every output of the graph from inputs by name. */
-  async run(inputs: Readonly<Record<string, Tensor>>, options: { signal?: AbortSignal } = {}): Promise<Record<string, NamedTensor>> {
+  async run(inputs: Readonly<Record<string, Tensor>>, options: RunOptions = {}): Promise<Record<string, NamedTensor>> {
     const raw = Object.entries(inputs).map(([name, tensor]) => packTensor(name, tensor));
     const outputs = await this.#connection.call(
       "run",
-      { model: this.#model, inputs: raw },
-      { signal: options.signal, transfer: raw.map((tensor) => tensor.bytes.buffer) },
+      { model: this.#model, inputs: raw, profile: options.onProfile !== undefined },
+      {
+        signal: options.signal,
+        transfer: raw.map((tensor) => tensor.bytes.buffer),
+        onEvent: (event) => "profile" in event && options.onProfile?.(event.profile),
+      },
     );
     return Object.fromEntries(outputs.map((output) => [output.name, unpackTensor(output)]));
   }
@@ -227,7 +233,8 @@ function startGeneration(connection: Connection, model: number, session: number,
       stop: stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
       ignoreEnd: options.ignoreEnd ?? false,
       margins: options.margins ?? false,
+      profile: options.onProfile !== undefined,
     },
-    options.signal,
+    options,
   );
 }

@@ -15,11 +15,11 @@ export const status = {
 
 export const loadFlags = { graphOnly: 1, exact: 2, gpu: 4 } as const;
 
-export const generateFlags = { ignoreEnd: 1, keepLogits: 2 } as const;
+export const generateFlags = { ignoreEnd: 1, keepLogits: 2, profile: 4 } as const;
 
 export const want = { size: 16, file: 0, optional: 4, inParts: 5, leastBytes: 8 } as const;
 export const memory = { size: 16, live: 0, peak: 8 } as const;
-export const gpuInfo = { size: 16, name: 0, software: 4, f16: 5, subgroups: 6, timestamps: 7 } as const;
+export const gpuInfo = { size: 16, name: 0, software: 4, f16: 5, subgroups: 6, timestamps: 7, bandwidth: 8 } as const;
 export const facts = {
   size: 32,
   parameters: 0,
@@ -30,6 +30,7 @@ export const facts = {
 } as const;
 export const valueInfo = { size: 112, name: 0, type: 4, rank: 8, shape: 16, dimNames: 80 } as const;
 export const tensor = { size: 96, name: 0, type: 4, rank: 8, shape: 16, data: 80, bytes: 88 } as const;
+export const node = { size: 32, name: 0, type: 4, nanoseconds: 8, bytes: 16, dispatches: 24 } as const;
 export const stats = {
   size: 32,
   finish: 0,

@@ -13,6 +13,7 @@ import type {
   MemoryUse,
   Message,
   ModelFacts,
+  Profile,
   ValueInfo,
   Variant,
 } from "./types.js";
@@ -45,6 +46,8 @@ export interface StartOptions {
   wasmBase: string;
   variant: Variant | undefined;
   backend: "auto" | Backend;
+  /** 0: the engine's own choice. */
+  submitMs: number;
 }
 
 export interface WireModel {
@@ -65,6 +68,7 @@ export interface WireGenerate {
   stop: string[];
   ignoreEnd: boolean;
   margins: boolean;
+  profile: boolean;
 }
 
 /** Operations by name: arguments and result. */
@@ -73,7 +77,7 @@ export interface Operations {
   memory: [null, MemoryUse];
   load: [{ source: WireSource; graph: string | undefined; graphOnly: boolean; exact: boolean }, WireModel];
   disposeModel: [{ model: number }, null];
-  run: [{ model: number; inputs: RawTensor[] }, RawTensor[]];
+  run: [{ model: number; inputs: RawTensor[]; profile: boolean }, RawTensor[]];
   parseTensor: [{ bytes: Uint8Array<ArrayBuffer> }, RawTensor];
   tokenize: [{ model: number; text: string; special: boolean }, Uint32Array];
   detokenize: [{ model: number; ids: Uint32Array; special: boolean }, string];
@@ -95,6 +99,7 @@ export type ToWorker =
 export type CallEvent =
   | { progress: LoadProgress }
   | { tokens: GeneratedToken[] }
+  | { profile: Profile }
   | { pull: number; file: string; offset: number; length: number };
 
 export type FromWorker =

@@ -80,6 +80,9 @@ export interface EngineOptions {
   /** Where models run. "auto", the default: on the GPU if the browser has one that is no CPU in
       disguise, else in wasm. "webgpu": on any adapter, and create() fails where there is none. */
   backend?: "auto" | Backend;
+  /** Longest that one batch of work should keep the GPU, in milliseconds (100). Fewer let the page and other
+      models in sooner, beside a long prompt too. */
+  submitMs?: number;
   signal?: AbortSignal;
 }
 
@@ -139,6 +142,33 @@ export interface Message {
   content: string;
 }
 
+/** What one node of the graph took. */
+export interface NodeTime {
+  /** The node's, as in the file, and its operator. */
+  name: string;
+  type: string;
+  /** In wasm or, where it ran there, on the GPU; 0 where it is computed together with another node, or the
+      browser gives no timestamps. */
+  ms: number;
+  /** Read and written. */
+  bytes: number;
+  /** On the GPU; 0: it ran in wasm, or with another node. */
+  dispatches: number;
+}
+
+export interface Profile {
+  /** In the order they ran; of a generation, the mean of its decoding steps. */
+  nodes: NodeTime[];
+  /** Bytes a second that a copy in the GPU's memory reached, to compare with; undefined: not known. */
+  gpuBandwidth: number | undefined;
+}
+
+export interface RunOptions {
+  /** Measures each node, which slows the run. */
+  onProfile?: (profile: Profile) => void;
+  signal?: AbortSignal;
+}
+
 export interface GenerateOptions {
   /** One of the three: a text to go on from, a conversation, or token ids. */
   prompt?: string;
@@ -151,6 +181,8 @@ export interface GenerateOptions {
   signal?: AbortSignal;
   /** Go on past end-of-text tokens: for measuring. */
   ignoreEnd?: boolean;
+  /** Measures each node of a decoding step, which slows the generation. Called once, at its end. */
+  onProfile?: (profile: Profile) => void;
   /** Report by how much each token's logit led the next: for measuring; slower. */
   margins?: boolean;
 }

@@ -35,7 +35,7 @@ function die(error: unknown): void {
 }
 const isTrap = (error: unknown) => error instanceof WebAssembly.RuntimeError || error instanceof ProcessExit;
 
-async function start({ threads, memoryBudget, wasmBase, variant, backend }: StartOptions, job: Job): Promise<Started> {
+async function start({ threads, memoryBudget, wasmBase, variant, backend, submitMs }: StartOptions, job: Job): Promise<Started> {
   const variants = possibleVariants(threads);
   if (variant !== undefined && !variants.includes(variant))
     throw makeError("unsupported", `this page cannot run the engine's "${variant}" build`, "Builds with threads need cross-origin isolation (COOP and COEP headers); relaxed ones a browser with relaxed SIMD.");
@@ -46,6 +46,7 @@ async function start({ threads, memoryBudget, wasmBase, variant, backend }: Star
   engine = new Engine(loaded, shared ? threads : 1, memoryBudget);
   if (backend === "webgpu") await engine.openGpu(job, false);
   else if (backend === "auto") await engine.openGpu(job, true).catch((error: Error) => log(`on the CPU: ${error.message}`));
+  engine.setSubmitMs(submitMs);
   const { info } = engine;
   return { info, helpers: Array.from({ length: info.threads - 1 }, (_, i) => helper(loaded, i + 1)) };
 }

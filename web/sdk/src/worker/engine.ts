@@ -8,7 +8,7 @@ import { makeError, type ErrorCode } from "../errors.js";
 import * as layout from "../layout.js";
 import type { Operations, WireModel, WireSource } from "../protocol.js";
 import type { RawTensor } from "../tensor.js";
-import type { EngineInfo, GeneratedToken, GenerateStats, GpuInfo, MemoryUse, Message, ModelFacts, ValueInfo } from "../types.js";
+import type { EngineInfo, GeneratedToken, GenerateStats, GpuInfo, MemoryUse, Message, ModelFacts, Profile, ValueInfo } from "../types.js";
 import { Progress, Transfers, type TakePart, type Want } from "./files.js";
 import { Heap, type Scope } from "./heap.js";
 import { Aborted, disposed, type Job } from "./job.js";
@@ -137,6 +137,11 @@ export class Engine {
       if (task) exports.web_task_destroy(task);
       scope.free();
     }
+  }
+
+  /** Milliseconds that a batch of work should keep the GPU; 0: the engine's own choice. */
+  setSubmitMs(ms: number): void {
+    this.#exports.web_gpu_set_submit_ms(this.#context, ms);
   }
 
   bufferAlloc(size: number, file: string): number {
@@ -319,7 +324,7 @@ export class Engine {
 
   /* ── Running a graph ── */
 
-  run({ model: id, inputs }: Operations["run"][0], job: Job): Promise<RawTensor[]> {
+  run({ model: id, inputs, profile }: Operations["run"][0], job: Job): Promise<RawTensor[]> {
     const model = this.#model(id);
     return this.#using(model, job, async () => {
       const { heap } = this;
@@ -330,9 +335,10 @@ export class Engine {
         const records = scope.alloc(inputs.length * layout.tensor.size);
         inputs.forEach((input, i) => this.#writeTensor(scope, records + i * layout.tensor.size, input));
         const out = scope.alloc(Math.max(4, layout.tensor.size));
-        this.#check(exports.web_run_begin(model.pointer, records, inputs.length, out), "run");
+        this.#check(exports.web_run_begin(model.pointer, records, inputs.length, profile ? 1 : 0, out), "run");
         task = heap.u32(out);
         while (!this.#advance(task, job, sliceUs, "run")) await this.#between(model, task, job);
+        if (profile) this.#postProfile(task, job);
         const count = exports.web_model_output_count(model.pointer);
         return Array.from({ length: count }, (_, i) => {
           this.#check(exports.web_run_output(task, i, out), "run");
@@ -530,7 +536,10 @@ export class Engine {
       const stop = scope.words(args.stop.map((text) => scope.text(text).pointer));
       const status = exports.web_generate_begin(
         session.pointer, scope.words(tokens), tokens.length, args.maxTokens, stop, args.stop.length,
-        (args.ignoreEnd ? layout.generateFlags.ignoreEnd : 0) | (args.margins ? layout.generateFlags.keepLogits : 0), out,
+        (args.ignoreEnd ? layout.generateFlags.ignoreEnd : 0) |
+          (args.margins ? layout.generateFlags.keepLogits : 0) |
+          (args.profile ? layout.generateFlags.profile : 0),
+        out,
       );
       this.#check(status, "generating");
       task = heap.u32(out);
@@ -545,6 +554,7 @@ export class Engine {
         if (done) break;
         await this.#between(session.model, task, job);
       }
+      if (args.profile) this.#postProfile(task, job);
       return this.#stats(task, scope);
     } finally {
       if (task) exports.web_task_destroy(task);
@@ -561,6 +571,27 @@ export class Engine {
     if (margins && this.#exports.web_generate_top_two(task, out))
       tokens[tokens.length - 1]!.margin = heap.f32(out) - heap.f32(out + 4);
     job.post({ tokens });
+  }
+
+  #postProfile(task: number, job: Job): void {
+    const { heap } = this;
+    const exports = this.#exports;
+    const profile = heap.scoped((scope): Profile => {
+      const at = scope.alloc(Math.max(layout.node.size, layout.gpuInfo.size));
+      const nodes = Array.from({ length: exports.web_node_count(task) }, (_, i) => {
+        exports.web_node(task, i, at);
+        return {
+          name: heap.text(heap.u32(at + layout.node.name)),
+          type: heap.text(heap.u32(at + layout.node.type)),
+          ms: heap.u64(at + layout.node.nanoseconds) / 1e6,
+          bytes: heap.u64(at + layout.node.bytes),
+          dispatches: heap.u32(at + layout.node.dispatches),
+        };
+      });
+      exports.web_context_gpu(this.#context, at);
+      return { nodes, gpuBandwidth: heap.u64(at + layout.gpuInfo.bandwidth) || undefined };
+    });
+    job.post({ profile });
   }
 
   #stats(task: number, scope: Scope): GenerateStats {

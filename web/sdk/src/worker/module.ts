@@ -20,6 +20,7 @@ export interface Exports extends WebGpuExports {
   web_context_memory(context: number, out: number): void;
   web_error(context: number): number;
   web_gpu_begin(context: number, hardware: number, out: number): number;
+  web_gpu_set_submit_ms(context: number, ms: number): void;
   web_context_gpu(context: number, out: number): number;
   web_task_advance(task: number, budgetUs: number): number;
   web_task_cancel(task: number): void;
@@ -39,8 +40,10 @@ export interface Exports extends WebGpuExports {
   web_model_output_count(model: number): number;
   web_model_input(model: number, index: number, out: number): void;
   web_model_output(model: number, index: number, out: number): void;
-  web_run_begin(model: number, inputs: number, count: number, out: number): number;
+  web_run_begin(model: number, inputs: number, count: number, profile: number, out: number): number;
   web_run_output(task: number, index: number, out: number): number;
+  web_node_count(task: number): number;
+  web_node(task: number, index: number, out: number): void;
   web_tensor_parse(context: number, data: number, size: number, out: number): number;
   web_tensor_release(context: number, tensor: number): void;
   web_tokenize(model: number, text: number, bytes: number, special: number, ids: number, capacity: number, count: number): number;

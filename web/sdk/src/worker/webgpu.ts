@@ -1,4 +1,5 @@
-/* webgpu.ts — the functions of webgpu.h that the engine calls, over the browser's WebGPU, and gpu_api_submit.
+/* webgpu.ts — the functions of webgpu.h that the engine calls, over the browser's WebGPU, and those of
+   src/gpu/api.h: a list of dispatches in one call, and how long each took.
 
    Objects are known to C by number: an index into a list whose free places are used again. What the
    browser answers later (promises, errors, a loss) is queued and told when C calls
@@ -33,6 +34,9 @@ interface Device {
   gpu: GPUDevice;
   open: boolean;
   onError: Callback;
+  /** What `time` measured: nanoseconds of each dispatch, and how many answers have yet to come. */
+  times: number[];
+  measuring: number;
 }
 interface Queue {
   instance: Instance;
@@ -269,7 +273,7 @@ export class WebGpu {
           gpu.requestDevice(this.#deviceDescriptor(descriptor >>> 0)),
           (made) => {
             if (!instance.open) return made.destroy();
-            const device: Device = { instance, gpu: made, open: true, onError };
+            const device: Device = { instance, gpu: made, open: true, onError, times: [], measuring: 0 };
             this.#listen(device, onLost);
             this.#tell(instance, callback, [is.WGPURequestDeviceStatus_Success, this.#keep(device)]);
           },
@@ -411,20 +415,59 @@ export class WebGpu {
         }
         this.#get<Queue>(queue).gpu.submit([encoder.finish()]);
       },
+      time: (index: number, queue: number, items: number, count: number, first: number, repeats: number): void =>
+        this.#time(this.#get(index), this.#get<Queue>(queue).gpu, items >>> 2, count, first, repeats),
+      times: (index: number, out: number, count: number): number => {
+        const { times, measuring } = this.#get<Device>(index);
+        for (let i = 0; i < count && measuring === 0; i++) this.#heap.setI64((out >>> 0) + 8 * i, times[i] ?? 0);
+        return measuring === 0 ? 1 : 0;
+      },
     };
   }
 
-  #pass(encoder: GPUCommandEncoder, words: Uint32Array, item: number, count: number): void {
-    const pass = encoder.beginComputePass();
+  /** A pass with each item `repeats` times. */
+  #pass(encoder: GPUCommandEncoder, words: Uint32Array, item: number, count: number, repeats = 1, timestampWrites?: GPUComputePassTimestampWrites): void {
+    const pass = encoder.beginComputePass(timestampWrites ? { timestampWrites } : {});
     let last = 0;
     for (let i = 0; i < count; i++, item += at.gpu_item.sizeof / 4) {
       const pipeline = words[item]!;
       if (pipeline !== last) pass.setPipeline(this.#get<GPUComputePipeline>(pipeline));
       last = pipeline;
       pass.setBindGroup(0, this.#get<GPUBindGroup>(words[item + 1]!));
-      pass.dispatchWorkgroups(words[item + 2]!, words[item + 3]!, words[item + 4]!);
+      for (let k = 0; k < repeats; k++) pass.dispatchWorkgroups(words[item + 2]!, words[item + 3]!, words[item + 4]!);
     }
     pass.end();
+  }
+
+  #time(device: Device, queue: GPUQueue, item: number, count: number, first: number, repeats: number): void {
+    const { gpu } = device;
+    const size = 16 * count; // two timestamps each
+    const querySet = gpu.createQuerySet({ type: "timestamp", count: 2 * count });
+    const resolved = gpu.createBuffer({ size, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
+    const staging = gpu.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const encoder = gpu.createCommandEncoder();
+    const words = new Uint32Array(this.#heap.bytes.buffer);
+    for (let i = 0; i < count; i++, item += at.gpu_item.sizeof / 4)
+      this.#pass(encoder, words, item, 1, repeats, { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 });
+    encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
+    encoder.copyBufferToBuffer(resolved, 0, staging, 0, size);
+    queue.submit([encoder.finish()]);
+    if (first === 0) device.times = [];
+    const { times } = device;
+    const end = () => {
+      device.measuring--;
+      for (const object of [querySet, resolved, staging]) object.destroy();
+    };
+    device.measuring++;
+    this.#await(
+      staging.mapAsync(GPUMapMode.READ),
+      () => {
+        const ticks = new BigUint64Array(staging.getMappedRange());
+        for (let i = 0; i < count; i++) times[first + i] = Math.max(0, Math.round(Number(ticks[2 * i + 1]! - ticks[2 * i]!) / repeats));
+        end();
+      },
+      end,
+    );
   }
 
   /** Ends the mapping of a buffer, or the wait for it. */
