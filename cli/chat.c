@@ -38,17 +38,16 @@ static uint32_t common_beginning(const conversation *talk, const token_list *pro
 }
 
 static brink_status answer(brink_session *session, conversation *talk, const token_list *prompt,
-                           uint32_t max_tokens, reply *r)
+                           const brink_generate_desc *how, reply *r)
 {
     uint32_t kept = common_beginning(talk, prompt, brink_session_length(session));
     brink_status status = brink_session_truncate(session, kept);
     if (status != BRINK_OK)
         return status;
-    brink_generate_desc desc = {
-        .tokens = prompt->ids + kept,
-        .token_count = prompt->count - kept,
-        .max_tokens = max_tokens,
-    };
+    brink_generate_desc desc = *how;
+    desc.tokens = prompt->ids + kept;
+    desc.token_count = prompt->count - kept;
+    desc.sampling.seed += talk->count; /* each reply its own */
     status = cli_generate_reply(session, &desc, stdout, r);
     putchar('\n');
     fflush(stdout);
@@ -60,7 +59,8 @@ static brink_status answer(brink_session *session, conversation *talk, const tok
     return status;
 }
 
-static int turn(engine *e, brink_session *session, conversation *talk, uint32_t max_tokens)
+static int turn(engine *e, brink_session *session, conversation *talk,
+                const brink_generate_desc *how)
 {
     char *text;
     uint64_t bytes;
@@ -73,7 +73,7 @@ static int turn(engine *e, brink_session *session, conversation *talk, uint32_t 
     if (status == EXIT_DONE && prompt.count == 0)
         status = cli_fail(EXIT_INPUT, "%s: its chat template gives no tokens", e->path);
     if (status == EXIT_DONE) {
-        brink_status result = answer(session, talk, &prompt, max_tokens, &r);
+        brink_status result = answer(session, talk, &prompt, how, &r);
         if (result == BRINK_OK || result == BRINK_CANCELLED)
             say(talk, "assistant", r.text ? r.text : "");
         else
@@ -104,7 +104,7 @@ static char *read_line(bool terminal)
     return line;
 }
 
-static int converse(engine *e, const char *system, uint32_t max_tokens)
+static int converse(engine *e, const char *system, const brink_generate_desc *how)
 {
     conversation talk = {0};
     brink_session *session;
@@ -122,7 +122,7 @@ static int converse(engine *e, const char *system, uint32_t max_tokens)
             continue;
         say(&talk, "user", line);
         cli_interrupt_watch();
-        status = turn(e, session, &talk, max_tokens);
+        status = turn(e, session, &talk, how);
         cli_interrupt_forget();
     }
     while (talk.count)
@@ -138,11 +138,13 @@ int cli_chat_main(const command *c, int argc, char **argv)
     common_options common;
     text_list models = {0};
     const char *system = NULL;
-    uint32_t max_tokens = 1024;
+    sampling_options sampling = {0};
+    brink_generate_desc how = {.max_tokens = 1024};
     int status;
     const option table[] = {
         {"--system", OPTION_TEXT, &system, "TEXT", "a system message before the conversation"},
-        {"--max-tokens", OPTION_COUNT, &max_tokens, "N", "most tokens of a reply (1024)"},
+        {"--max-tokens", OPTION_COUNT, &how.max_tokens, "N", "most tokens of a reply (1024)"},
+        SAMPLING_OPTIONS(&sampling),
         {0},
     };
     if (cli_options_parse(c, argc, argv, table, &common, &models, &status)) {
@@ -152,12 +154,12 @@ int cli_chat_main(const command *c, int argc, char **argv)
             status = cli_usage_error(c, "give one model");
         else if (common.json)
             status = cli_usage_error(c, "--json does not go with a conversation");
-        else
+        else if (cli_sampling(c, &sampling, &how.sampling, &status))
             status = cli_engine_open(&e, &common);
         if (e.context)
             status = cli_engine_load(&e, models.items[0], &desc);
         if (e.model)
-            status = converse(&e, system, max_tokens);
+            status = converse(&e, system, &how);
         cli_engine_close(&e);
     }
     cli_text_list_free(&models);

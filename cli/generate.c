@@ -1,4 +1,4 @@
-/* generate.c — brink generate: greedy continuation of a prompt. */
+/* generate.c — brink generate: continuation of a prompt. */
 #include "generate.h"
 
 #include "files.h"
@@ -58,14 +58,31 @@ brink_status cli_generate_reply(brink_session *session, const brink_generate_des
     return status;
 }
 
+bool cli_sampling(const command *c, const sampling_options *o, brink_sampling *out, int *status)
+{
+    *status = o->top_p > 1           ? cli_usage_error(c, "--top-p takes a number from 0 to 1")
+              : o->min_p > 1         ? cli_usage_error(c, "--min-p takes a number from 0 to 1")
+              : o->temperature > 1e6 ? cli_usage_error(c, "--temperature is at most 1000000")
+                                     : EXIT_DONE;
+    *out = (brink_sampling){.temperature = (float)o->temperature,
+                            .top_k = o->top_k < UINT32_MAX ? (uint32_t)o->top_k : UINT32_MAX,
+                            .top_p = (float)o->top_p,
+                            .min_p = (float)o->min_p,
+                            .repetition_penalty = (float)o->repeat,
+                            .presence_penalty = (float)o->presence,
+                            .frequency_penalty = (float)o->frequency,
+                            .seed = o->seed};
+    return *status == EXIT_DONE;
+}
+
 typedef struct generate_options {
     common_options common;
     text_list models, stop;
     const char *prompt, *prompt_file, *system, *tokens;
     bool chat;
     uint32_t max_tokens;
-    double temperature;
-    uint64_t seed;
+    sampling_options sampling;
+    brink_sampling how;
 } generate_options;
 
 static int chat_prompt(const engine *e, const generate_options *o, const char *prompt,
@@ -135,6 +152,7 @@ static int reply_to(engine *e, const generate_options *o, const token_list *prom
         .max_tokens = o->max_tokens,
         .stop = o->stop.items,
         .stop_count = o->stop.count,
+        .sampling = o->how,
     };
     brink_status status = brink_session_create(e->model, NULL, &session);
     if (status != BRINK_OK)
@@ -190,8 +208,6 @@ static int usage(const command *c, const generate_options *o)
         return cli_usage_error(c, "--chat goes with a text, not with --tokens");
     if (o->system && !o->chat)
         return cli_usage_error(c, "--system goes with --chat");
-    if (o->temperature != 0)
-        return cli_fail(EXIT_USAGE, "brink generate: --temperature above 0 is not available yet");
     uint32_t *ids, count;
     if (o->tokens && !cli_parse_ids(o->tokens, &ids, &count))
         return cli_usage_error(c, "--tokens takes ids like 1,2,3, not \"%s\"", o->tokens);
@@ -216,19 +232,14 @@ int cli_generate_main(const command *c, int argc, char **argv)
         {"--system", OPTION_TEXT, &o.system, "TEXT", "a system message before it"},
         {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "most tokens to make (256)"},
         {"--stop", OPTION_LIST, &o.stop, "TEXT", "ends the reply before it; repeatable"},
-        {"--temperature", OPTION_NUMBER, &o.temperature, "T", "0, greedy: nothing else yet"},
-        {"--seed", OPTION_INTEGER, &o.seed, "N", "of sampling (0); greedy needs none"},
-        {"--top-k", OPTION_LATER, NULL, "N", NULL},
-        {"--top-p", OPTION_LATER, NULL, "P", NULL},
-        {"--min-p", OPTION_LATER, NULL, "P", NULL},
-        {"--repeat-penalty", OPTION_LATER, NULL, "X", NULL},
+        SAMPLING_OPTIONS(&o.sampling),
         {"--schema", OPTION_LATER, NULL, "FILE", NULL},
         {"--adapter", OPTION_LATER, NULL, "DIR", NULL},
         {0},
     };
     if (cli_options_parse(c, argc, argv, table, &o.common, &o.models, &status)) {
         status = usage(c, &o);
-        if (status == EXIT_DONE)
+        if (status == EXIT_DONE && cli_sampling(c, &o.sampling, &o.how, &status))
             status = generate(&o);
     }
     cli_text_list_free(&o.models);

@@ -19,6 +19,29 @@ void cli_reply_free(reply *r);
 brink_status cli_generate_reply(brink_session *session, const brink_generate_desc *desc,
                                 FILE *stream, reply *r);
 
+/* ── How tokens are chosen ── */
+
+typedef struct sampling_options {
+    double temperature, top_p, min_p, repeat, presence, frequency;
+    uint64_t top_k, seed;
+} sampling_options;
+
+/* Rows of an option table. */
+#define SAMPLING_OPTIONS(o)                                                                        \
+    {"--temperature", OPTION_NUMBER, &(o)->temperature, "T", "spread of the choice (0: greedy)"},  \
+        {"--top-k", OPTION_INTEGER, &(o)->top_k, "N", "among the N likeliest (0: all)"},           \
+        {"--top-p", OPTION_NUMBER, &(o)->top_p, "P", "among the likeliest that make up P (1)"},    \
+        {"--min-p", OPTION_NUMBER, &(o)->min_p, "P", "at least P times the likeliest (0)"},        \
+        {"--repeat-penalty", OPTION_NUMBER, &(o)->repeat, "X",                                     \
+         "against what was there (1: none)"},                                                      \
+        {"--presence-penalty", OPTION_NUMBER, &(o)->presence, "X",                                 \
+         "off what the reply holds (0)"},                                                          \
+        {"--frequency-penalty", OPTION_NUMBER, &(o)->frequency, "X", "… for each time (0)"},       \
+        {"--seed", OPTION_INTEGER, &(o)->seed, "N", "of the choice: same seed, same reply (0)"}
+
+/* False with *status where a value is out of range. */
+bool cli_sampling(const command *c, const sampling_options *o, brink_sampling *out, int *status);
+
 /* Tokens in a second, NAN where no time was measured. */
 double cli_tokens_per_second(uint32_t tokens, uint64_t microseconds);
 

@@ -409,19 +409,43 @@ BRINK_API uint32_t brink_session_length(const brink_session *session);
 /* Forgets the tokens from `length` on. O(1). */
 BRINK_API brink_status brink_session_truncate(brink_session *session, uint32_t length);
 
+typedef struct brink_logit_bias {
+    uint32_t token;
+    float bias; /* added to its logit; -INFINITY: never */
+} brink_logit_bias;
+
+/* How the next token is chosen from the logits, in this order. All 0: the highest logit, the lowest id among
+   equals. */
+typedef struct brink_sampling {
+    const brink_logit_bias *bias; /* [bias_count], copied                                        */
+    uint32_t bias_count;
+    float
+        repetition_penalty; /* logits of tokens that the context holds, the reply included, are divided by
+                                 it, or multiplied where negative; 0 and 1: none                     */
+    float
+        frequency_penalty; /* taken off a logit for each time that the reply holds the token       */
+    float
+        presence_penalty; /* … and once if it does                                                */
+    float temperature;    /* logits are divided by it; 0: the highest, and nothing below applies  */
+    uint32_t top_k;       /* the so many highest, and equals of the last; 0: all                  */
+    float top_p;   /* the fewest highest of these whose probabilities sum up to it; 0, 1: all */
+    float min_p;   /* those at least so probable, beside the most probable; 0: all         */
+    uint64_t seed; /* same seed, same logits: same tokens, on every backend                */
+} brink_sampling;
+
 typedef struct brink_generate_desc {
     const uint32_t *tokens; /* the prompt, copied; appended to what the session holds */
     uint32_t token_count;
     uint32_t max_tokens;     /* 0: 256                                                 */
     const char *const *stop; /* texts that end the reply and are not part of it, copied */
     uint32_t stop_count;
+    brink_sampling sampling;
     bool ignore_end; /* go on past end-of-text tokens: for measuring            */
     bool profile;    /* keep the time of each node, see brink_run_node: no step is computed ahead */
     bool keep_logits; /* brink_generate_logits has them after each token: no step is computed ahead
                          on the GPU                                              */
 } brink_generate_desc;
 
-/* Greedy decoding: the highest logit, the lowest id among equals. */
 BRINK_API brink_status brink_generate_begin(brink_session *session, const brink_generate_desc *desc,
                                             brink_task **out);
 

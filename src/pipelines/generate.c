@@ -1,8 +1,9 @@
-/* generate.c — greedy decoding as a task: prefill in chunks, then a token a step.
+/* generate.c — decoding as a task: prefill in chunks, then a token a step.
 
    A finished reply's last token is not in the cache yet; it opens the next prompt of the session. */
 #include "pipelines/session.h"
 #include "pipelines/task.h"
+#include "text/sampler.h"
 
 #include <string.h>
 
@@ -23,6 +24,7 @@ typedef struct generate_task {
     uint32_t max_tokens;
     bool ahead; /* the newest token's logits stayed on the GPU */
     bool ignore_end, keep_logits, profile, stepping, primed;
+    sampler *sampler;
     char **stop;
     uint32_t stop_count;
     decode_stream *stream;
@@ -34,15 +36,6 @@ typedef struct generate_task {
     uint64_t stop_at;            /* the text is cut here, UINT64_MAX: not */
     brink_finish finish;
 } generate_task;
-
-static uint32_t highest(const float *logits, uint32_t count)
-{
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < count; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return best;
-}
 
 static bool is_end(const brink_model *m, uint32_t token)
 {
@@ -120,6 +113,7 @@ static brink_status take_token(generate_task *t, uint32_t token)
     }
     t->tokens[t->count] = token;
     t->count++;
+    TRY(sampler_see(t->sampler, token, true));
     if (find_stop(t, before))
         t->finish = BRINK_FINISH_STOP;
     else if (t->count == t->max_tokens || s->length >= s->context)
@@ -150,6 +144,14 @@ static brink_status take_ahead(generate_task *t, uint64_t deadline)
     if (t->finish != BRINK_FINISH_NONE)
         session_repeat_end(s);
     return BRINK_OK;
+}
+
+static brink_status choose_token(generate_task *t)
+{
+    brink_session *s = t->session;
+    uint32_t token;
+    TRY(sampler_pick(t->sampler, s->logits, s->vocabulary, NULL, t->count, &token));
+    return take_token(t, token);
 }
 
 static brink_status advance(generate_task *t, uint64_t deadline)
@@ -183,7 +185,7 @@ static brink_status advance(generate_task *t, uint64_t deadline)
         TRY(session_step_advance(s, deadline));
         t->stepping = t->ahead = false;
         if (t->fed >= t->prompt_count)
-            TRY(take_token(t, highest(s->logits, s->vocabulary)));
+            TRY(choose_token(t));
         if (t->finish == BRINK_FINISH_NONE && core_now() >= deadline)
             return BRINK_PENDING;
     }
@@ -227,6 +229,7 @@ static void generate_destroy(brink_task *base)
         t->session->busy = false;
     }
     decode_stream_destroy(t->stream);
+    sampler_destroy(t->sampler);
     for (uint32_t i = 0; i < t->stop_count; i++)
         core_free(context, t->stop[i]);
     core_free(context, t->stop);
@@ -283,6 +286,12 @@ static brink_status prime(generate_task *t, const brink_generate_desc *desc)
             t->stop[t->stop_count] = copy;
         }
     }
+    TRY(sampler_create(context, &desc->sampling, &t->sampler));
+    t->keep_logits = desc->keep_logits || desc->profile || !sampler_is_greedy(t->sampler);
+    for (uint32_t i = 0; i < held; i++)
+        TRY(sampler_see(t->sampler, s->tokens[i], false));
+    for (uint32_t i = 0; i < t->prompt_count; i++)
+        TRY(sampler_see(t->sampler, t->prompt[i], false));
     uint32_t ahead = t->max_tokens < EXPECTED_TOKENS ? t->max_tokens : EXPECTED_TOKENS;
     brink_status room = session_expect(s, t->prompt_count + ahead);
     if (room != BRINK_OK && !session_is_lost(s)) /* else it is made when the task advances */
@@ -307,7 +316,6 @@ brink_status brink_generate_begin(brink_session *session, const brink_generate_d
     t->session = session;
     t->base.model = session->model;
     t->ignore_end = desc->ignore_end;
-    t->keep_logits = desc->keep_logits || desc->profile;
     t->profile = desc->profile;
     t->stop_at = UINT64_MAX;
     t->begun = core_now();

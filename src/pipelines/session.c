@@ -83,22 +83,15 @@ static brink_status reserve(brink_session *s, uint32_t needed)
     drop_plans(s);
     int64_t *ones = core_alloc(context, capacity * sizeof *ones);
     int32_t *narrow = core_alloc(context, capacity * sizeof *narrow);
-    if (ones == NULL || narrow == NULL) {
+    uint32_t *tokens = core_realloc(context, s->tokens, capacity * sizeof *tokens);
+    s->tokens = tokens != NULL ? tokens : s->tokens;
+    if (ones == NULL || narrow == NULL || tokens == NULL) {
         core_free(context, ones);
         core_free(context, narrow);
         return BRINK_OUT_OF_MEMORY;
     }
     for (uint64_t i = 0; i < capacity; i++)
         narrow[i] = 1, ones[i] = 1;
-    if (s->executor != NULL) {
-        uint32_t *tokens = core_realloc(context, s->tokens, capacity * sizeof *tokens);
-        if (tokens == NULL) {
-            core_free(context, ones);
-            core_free(context, narrow);
-            return BRINK_OUT_OF_MEMORY;
-        }
-        s->tokens = tokens;
-    }
     core_free(context, s->ones);
     core_free(context, s->narrow);
     s->ones = ones;
@@ -423,8 +416,7 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
         s->execution.usage = s->usage;
         s->used_steps++;
     }
-    if (s->executor != NULL)
-        memmove(s->tokens + s->length, tokens, used * sizeof *tokens);
+    memmove(s->tokens + s->length, tokens, used * sizeof *tokens);
     s->running = sp;
     s->running_tokens = used;
     *taken = used;
@@ -503,8 +495,7 @@ brink_status session_restore(brink_session *s, uint64_t deadline)
 
 void session_extend(brink_session *s, uint32_t token)
 {
-    if (s->tokens != NULL)
-        s->tokens[s->length] = token;
+    s->tokens[s->length] = token;
     s->length++;
 }
 

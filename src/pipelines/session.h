@@ -29,7 +29,7 @@ struct brink_session {
     uint32_t length;     /* tokens in the cache */
     uint32_t owed;       /* tokens that were in it and were lost */
     uint32_t generation; /* of the executor's memory             */
-    uint32_t *tokens;    /* [capacity], with an executor: those of the cache, and those owed */
+    uint32_t *tokens;    /* [capacity] those of the cache, and those owed */
     bool refilling;      /* a step over tokens that are owed is in progress */
     bool in_place;       /* attention appends to its own buffer */
     bool fixed;          /* the graph cannot be planned for a running length: planned each step */

@@ -56,18 +56,27 @@ brink_status web_session_truncate(brink_session *session, uint32_t length)
     return brink_session_truncate(session, length);
 }
 
+_Static_assert(sizeof(brink_sampling) == 48 && sizeof(brink_logit_bias) == 8, "");
+_Static_assert(offsetof(brink_sampling, bias_count) == 4, "");
+_Static_assert(offsetof(brink_sampling, repetition_penalty) == 8, "");
+_Static_assert(offsetof(brink_sampling, presence_penalty) == 16, "");
+_Static_assert(offsetof(brink_sampling, temperature) == 20, "");
+_Static_assert(offsetof(brink_sampling, top_k) == 24 && offsetof(brink_sampling, top_p) == 28, "");
+_Static_assert(offsetof(brink_sampling, min_p) == 32 && offsetof(brink_sampling, seed) == 40, "");
+
 enum { WEB_IGNORE_END = 1, WEB_KEEP_LOGITS = 2, WEB_PROFILE = 4 };
 
 EXPORT(web_generate_begin)
 brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, uint32_t count,
                                 uint32_t max_tokens, const char *const *stop, uint32_t stop_count,
-                                uint32_t flags, brink_task **out)
+                                uint32_t flags, const brink_sampling *sampling, brink_task **out)
 {
     const brink_generate_desc desc = {.tokens = tokens,
                                       .token_count = count,
                                       .max_tokens = max_tokens,
                                       .stop = stop,
                                       .stop_count = stop_count,
+                                      .sampling = *sampling,
                                       .ignore_end = (flags & WEB_IGNORE_END) != 0,
                                       .profile = (flags & WEB_PROFILE) != 0,
                                       .keep_logits = (flags & WEB_KEEP_LOGITS) != 0};

@@ -44,6 +44,29 @@ describe("generation in a tab", () => {
       t.diagnostic(`tab ${tab.stats.decodeTokensPerSecond.toFixed(1)} tokens/s, native ${native.decode_tokens_per_s.toFixed(1)}`);
     });
 
+  test("a sampled reply is the native command's of the same seed, and another one of another", async (t) => {
+    needCommand();
+    const flags = ["--temperature", "0.9", "--top-k", "50", "--top-p", "0.95", "--min-p", "0.01", "--repeat-penalty", "1.1", "--seed", "7"];
+    const options = ["--prompt", prompt, "--max-tokens", "12", "--exact", "--backend", "cpu", "--json", ...flags];
+    const native = JSON.parse(execFileSync(command, ["generate", join(modelsFolder, "smollm2"), ...options], { encoding: "utf8" }));
+    const { page } = await openModel(t, {}, { exact: true });
+    const result = await page.evaluate(async (prompt) => {
+      const sampling = { temperature: 0.9, topK: 50, topP: 0.95, minP: 0.01, repetitionPenalty: 1.1 };
+      const ids = async (options) => (await collect(model.generate({ prompt, maxTokens: 12, ...sampling, ...options }))).ids;
+      const seven = await ids({ seed: 7 });
+      return {
+        seven,
+        others: [await ids({ seed: 8 }), await ids({}), await ids({})].map(String),
+        biased: await ids({ logitBias: { [seven[0]]: -Infinity } }),
+        error: await failure((async () => model.generate({ prompt, topP: 1.5 }).text())()),
+      };
+    }, prompt);
+    assert.deepEqual(result.seven, native.tokens);
+    assert.equal(new Set([String(result.seven), ...result.others]).size, 4);
+    assert.ok(!result.biased.includes(result.seven[0]));
+    assert.equal(result.error.code, "invalid-argument");
+  });
+
   test("tokens stream, stop at maxTokens, and carry figures", async (t) => {
     const { page, problems } = await openModel(t);
     const result = await page.evaluate(async (prompt) => {

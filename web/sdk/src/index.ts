@@ -10,7 +10,7 @@
 import { Connection } from "./connection.js";
 import { InvalidArgumentError } from "./errors.js";
 import { Generation } from "./generation.js";
-import type { WireModel } from "./protocol.js";
+import type { WireModel, WireSampling } from "./protocol.js";
 import { resolveSource } from "./source.js";
 import { packTensor, unpackTensor } from "./tensor.js";
 import type {
@@ -24,6 +24,7 @@ import type {
   ModelSource,
   NamedTensor,
   RunOptions,
+  SamplingOptions,
   Tensor,
   ValueInfo,
 } from "./types.js";
@@ -217,6 +218,30 @@ function copyMessages(messages: readonly Message[]): Message[] {
   return messages.map(({ role, content }) => ({ role: String(role), content: String(content) }));
 }
 
+function number(name: string, value: number | undefined, least: number, most: number, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (!(value >= least && value <= most)) throw new InvalidArgumentError(`${name} must be a number from ${least} to ${most}, not ${value}`);
+  return value;
+}
+
+function sampling(options: SamplingOptions): WireSampling {
+  const most = 1e30;
+  return {
+    logitBias: Object.entries(options.logitBias ?? {}).map(([id, bias]) => [
+      wholeNumber("a token of logitBias", Number(id), 0, 0),
+      number("logitBias", bias, -Infinity, most, 0),
+    ]),
+    repetitionPenalty: number("repetitionPenalty", options.repetitionPenalty, 0, most, 1),
+    frequencyPenalty: number("frequencyPenalty", options.frequencyPenalty, -most, most, 0),
+    presencePenalty: number("presencePenalty", options.presencePenalty, -most, most, 0),
+    temperature: number("temperature", options.temperature, 0, most, 0),
+    topK: wholeNumber("topK", options.topK, 0, 0),
+    topP: number("topP", options.topP, 0, 1, 1),
+    minP: number("minP", options.minP, 0, 1, 0),
+    seed: wholeNumber("seed", options.seed, 0, Math.floor(Math.random() * 2 ** 53)),
+  };
+}
+
 function startGeneration(connection: Connection, model: number, session: number, options: GenerateOptions): Generation {
   const { prompt, messages, tokens, stop } = options;
   if ([prompt, messages, tokens].filter((given) => given !== undefined).length !== 1)
@@ -231,6 +256,7 @@ function startGeneration(connection: Connection, model: number, session: number,
       ...(tokens === undefined ? {} : { tokens: Uint32Array.from(tokens) }),
       maxTokens: wholeNumber("maxTokens", options.maxTokens, 1, 256),
       stop: stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
+      sampling: sampling(options),
       ignoreEnd: options.ignoreEnd ?? false,
       margins: options.margins ?? false,
       profile: options.onProfile !== undefined,

@@ -31,6 +31,19 @@ export const facts = {
 export const valueInfo = { size: 112, name: 0, type: 4, rank: 8, shape: 16, dimNames: 80 } as const;
 export const tensor = { size: 96, name: 0, type: 4, rank: 8, shape: 16, data: 80, bytes: 88 } as const;
 export const node = { size: 32, name: 0, type: 4, nanoseconds: 8, bytes: 16, dispatches: 24 } as const;
+export const sampling = {
+  size: 48,
+  bias: 0,
+  biasCount: 4,
+  repetitionPenalty: 8,
+  frequencyPenalty: 12,
+  presencePenalty: 16,
+  temperature: 20,
+  topK: 24,
+  topP: 28,
+  minP: 32,
+  seed: 40,
+} as const;
 export const stats = {
   size: 32,
   finish: 0,

@@ -14,6 +14,7 @@ import type {
   Message,
   ModelFacts,
   Profile,
+  SamplingOptions,
   ValueInfo,
   Variant,
 } from "./types.js";
@@ -57,6 +58,8 @@ export interface WireModel {
   facts: ModelFacts;
 }
 
+export type WireSampling = Required<Omit<SamplingOptions, "logitBias">> & { logitBias: [number, number][] };
+
 export interface WireGenerate {
   model: number;
   /** 0: a session for this call alone. */
@@ -66,6 +69,7 @@ export interface WireGenerate {
   tokens?: Uint32Array;
   maxTokens: number;
   stop: string[];
+  sampling: WireSampling;
   ignoreEnd: boolean;
   margins: boolean;
   profile: boolean;

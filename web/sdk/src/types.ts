@@ -169,7 +169,28 @@ export interface RunOptions {
   signal?: AbortSignal;
 }
 
-export interface GenerateOptions {
+/** How the next token is chosen, in this order. Left out: the highest logit. */
+export interface SamplingOptions {
+  /** Added to the logits of tokens, by id; -Infinity: never. */
+  logitBias?: Readonly<Record<number, number>>;
+  /** Divides the logits of tokens that the context holds, the reply included, or multiplies negative ones; 1: none. */
+  repetitionPenalty?: number;
+  /** Taken off a logit for each time that the reply holds the token, and once if it does. */
+  frequencyPenalty?: number;
+  presencePenalty?: number;
+  /** Divides the logits; 0, the default: greedy, and nothing below applies. */
+  temperature?: number;
+  /** Among the so many likeliest; 0: all. */
+  topK?: number;
+  /** Among the fewest likeliest of these that make up so much; 1: all. */
+  topP?: number;
+  /** Among those at least so probable, beside the likeliest; 0: all. */
+  minP?: number;
+  /** Same seed, same logits: same tokens. Left out: another one each time. */
+  seed?: number;
+}
+
+export interface GenerateOptions extends SamplingOptions {
   /** One of the three: a text to go on from, a conversation, or token ids. */
   prompt?: string;
   messages?: readonly Message[];

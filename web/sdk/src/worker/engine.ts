@@ -6,7 +6,7 @@
    page by number, never by pointer; whatever still uses one ends before it is destroyed. */
 import { makeError, type ErrorCode } from "../errors.js";
 import * as layout from "../layout.js";
-import type { Operations, WireModel, WireSource } from "../protocol.js";
+import type { Operations, WireModel, WireSampling, WireSource } from "../protocol.js";
 import type { RawTensor } from "../tensor.js";
 import type { EngineInfo, GeneratedToken, GenerateStats, GpuInfo, MemoryUse, Message, ModelFacts, Profile, ValueInfo } from "../types.js";
 import { Progress, Transfers, type TakePart, type Want } from "./files.js";
@@ -539,6 +539,7 @@ export class Engine {
         (args.ignoreEnd ? layout.generateFlags.ignoreEnd : 0) |
           (args.margins ? layout.generateFlags.keepLogits : 0) |
           (args.profile ? layout.generateFlags.profile : 0),
+        this.#sampling(scope, args.sampling),
         out,
       );
       this.#check(status, "generating");
@@ -560,6 +561,23 @@ export class Engine {
       if (task) exports.web_task_destroy(task);
       scope.free();
     }
+  }
+
+  #sampling(scope: Scope, options: WireSampling): number {
+    const { heap } = this;
+    const { size, bias, biasCount, topK, seed, ...floats } = layout.sampling;
+    const list = scope.alloc(8 * options.logitBias.length);
+    options.logitBias.forEach(([token, value], i) => {
+      heap.setU32(list + 8 * i, token);
+      heap.setF32(list + 8 * i + 4, value);
+    });
+    const at = scope.alloc(size);
+    heap.setU32(at + bias, list);
+    heap.setU32(at + biasCount, options.logitBias.length);
+    heap.setU32(at + topK, Math.min(options.topK, 0xffffffff));
+    heap.setI64(at + seed, options.seed);
+    for (const [name, offset] of Object.entries(floats)) heap.setF32(at + offset, options[name as keyof typeof floats]);
+    return at;
   }
 
   #postTokens(task: number, out: number, margins: boolean, job: Job): void {

@@ -63,6 +63,9 @@ export class Heap {
   setU32(at: number, value: number): void {
     this.view.setUint32(at, value, true);
   }
+  setF32(at: number, value: number): void {
+    this.view.setFloat32(at, value, true);
+  }
   setI64(at: number, value: number): void {
     this.view.setBigInt64(at, BigInt(value), true);
   }
