@@ -1,7 +1,7 @@
 /* repeat.c — a decode step run again and again on its own newest token.
 
-   The list of dispatches is prepared once; behind it the highest logit becomes the next step's token
-   and every parameter that counts positions counts one more (advance.wgsl), so that a further step is
+   The list of dispatches is prepared once; behind it the highest logit, or one that is drawn, becomes the
+   next step's token and every parameter that counts positions counts one more (advance.wgsl), so that a further step is
    the same list once more. A batch of steps is one submit; `DEPTH` batches are on their way while the
    tokens of the oldest are awaited, and a batch is as long as keeps a submit near BATCH_TIME.
 
@@ -9,6 +9,8 @@
 #include "gpu/gpu.h"
 #include "gpu/sources.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 enum { DEPTH = 2, STRETCHES = 256, RING = 64, BATCH_TIME = 8000000 /* ns */ };
@@ -67,7 +69,39 @@ static bool repeats(const gpu_program *g, const plan_repeat *r)
 
 /* ── The list ── */
 
-/* The highest logit to the next step's token, and `words` parameters that count one more. */
+/* One that is drawn, to the place of the highest. */
+static brink_status encode_draw(gpu_program *g, const plan_repeat *r, uint32_t count,
+                                uint32_t stretches)
+{
+    gpu_repeat *e = g->repeat;
+    const brink_sampling *how = &r->sampling;
+    const struct {
+        uint32_t count, stretches, top_k, place, seed[2];
+        float temperature, top_p, log_min_p;
+        uint32_t unused;
+    } sample = {.count = count,
+                .stretches = stretches,
+                .top_k = how->top_k,
+                .place = (uint32_t)r->place,
+                .seed = {(uint32_t)how->seed, (uint32_t)(how->seed >> 32)},
+                .temperature = how->temperature,
+                .top_p = how->top_p,
+                .log_min_p = how->min_p > 0 ? logf(how->min_p) : -FLT_MAX};
+    return gpu_encode(
+        g, &(gpu_dispatch){
+               .head = "",
+               .body = gpu_source_sample,
+               .tensors = {NULL, &g->p->tensors[r->logits].t},
+               .bindings = {{e->best, 0, STRETCHES * 8}, {0}, {e->tokens, 0, 4 * (RING + 1)}},
+               .written = 1,
+               .count = 3,
+               .parameters = &sample,
+               .bytes = sizeof sample,
+               .groups = 1});
+}
+
+/* The highest logit, or one that is drawn, to the next step's token, and `words` parameters that count one
+   more. */
 static brink_status encode_choice(gpu_program *g, const plan_repeat *r, uint32_t words)
 {
     gpu_repeat *e = g->repeat;
@@ -77,7 +111,8 @@ static brink_status encode_choice(gpu_program *g, const plan_repeat *r, uint32_t
     stretch = stretch < 256 ? 256 : stretch;
     uint32_t stretches = (count + stretch - 1) / stretch;
     const uint32_t highest[4] = {count, stretch};
-    const uint32_t advance[4] = {stretches, words, element_bytes(ids->type) / 4, RING};
+    bool drawn = r->sampling.temperature > 0;
+    const uint32_t advance[4] = {drawn ? 1 : stretches, words, element_bytes(ids->type) / 4, RING};
     TRY(gpu_encode(g, &(gpu_dispatch){.head = "",
                                       .body = gpu_source_highest,
                                       .tensors = {NULL, logits},
@@ -87,6 +122,8 @@ static brink_status encode_choice(gpu_program *g, const plan_repeat *r, uint32_t
                                       .parameters = highest,
                                       .bytes = sizeof highest,
                                       .groups = stretches}));
+    if (drawn)
+        TRY(encode_draw(g, r, count, stretches));
     if (!g->rehearsing) {
         TRY(gpu_program_reserve(g, g->next + 1));
         GPU_CALL(QueueWriteBuffer)(g->d->queue, e->parameters, 0, advance, sizeof advance);

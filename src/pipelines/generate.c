@@ -25,6 +25,7 @@ typedef struct generate_task {
     bool ahead; /* the newest token's logits stayed on the GPU */
     bool ignore_end, keep_logits, profile, stepping, primed;
     sampler *sampler;
+    brink_sampling sampling;
     char **stop;
     uint32_t stop_count;
     decode_stream *stream;
@@ -135,7 +136,9 @@ static brink_status take_ahead(generate_task *t, uint64_t deadline)
     uint32_t tokens[PLAN_REPEATS], count;
     if (t->keep_logits || s->length + 1 >= s->context)
         return BRINK_UNSUPPORTED;
-    TRY(session_repeat(s, s->pending, t->max_tokens - t->count, deadline, tokens, &count));
+    const plan_repeat how = {
+        .most = t->max_tokens - t->count, .sampling = t->sampling, .place = t->count};
+    TRY(session_repeat(s, s->pending, &how, deadline, tokens, &count));
     t->ahead = true;
     for (uint32_t i = 0; i < count && t->finish == BRINK_FINISH_NONE; i++) {
         session_extend(s, s->pending);
@@ -287,7 +290,8 @@ static brink_status prime(generate_task *t, const brink_generate_desc *desc)
         }
     }
     TRY(sampler_create(context, &desc->sampling, &t->sampler));
-    t->keep_logits = desc->keep_logits || desc->profile || !sampler_is_greedy(t->sampler);
+    t->keep_logits = desc->keep_logits || desc->profile || !sampler_is_plain(t->sampler);
+    t->sampling = desc->sampling;
     for (uint32_t i = 0; i < held; i++)
         TRY(sampler_see(t->sampler, s->tokens[i], false));
     for (uint32_t i = 0; i < t->prompt_count; i++)

@@ -499,8 +499,8 @@ void session_extend(brink_session *s, uint32_t token)
     s->length++;
 }
 
-brink_status session_repeat(brink_session *s, uint32_t token, uint32_t most, uint64_t deadline,
-                            uint32_t *tokens, uint32_t *count)
+brink_status session_repeat(brink_session *s, uint32_t token, const plan_repeat *how,
+                            uint64_t deadline, uint32_t *tokens, uint32_t *count)
 {
     const decoder *d = &s->model->decoder;
     *count = 0;
@@ -511,10 +511,11 @@ brink_status session_repeat(brink_session *s, uint32_t token, uint32_t most, uin
         TRY(session_step_begin(s, &token, 1, &taken));
         if (s->executor == NULL || s->fixed)
             return BRINK_UNSUPPORTED; /* the caller begins the step anew */
-        s->repeats = (plan_repeat){.ids = s->running->plan.inputs[d->input_ids],
-                                   .logits = s->running->plan.outputs[d->logits],
-                                   .most = s->capacity - s->length};
-        s->repeats.most = most < s->repeats.most ? most : s->repeats.most;
+        s->repeats = *how;
+        s->repeats.ids = s->running->plan.inputs[d->input_ids];
+        s->repeats.logits = s->running->plan.outputs[d->logits];
+        if (s->repeats.most > s->capacity - s->length)
+            s->repeats.most = s->capacity - s->length;
         s->repeating = true;
         s->repeated = 0;
     }

@@ -84,11 +84,12 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
    token. */
 brink_status session_step_advance(brink_session *s, uint64_t deadline);
 
-/* The tokens that follow `token`, greedily, [PLAN_REPEATS] at most, computed ahead where the plan
-   allows it: BRINK_UNSUPPORTED, once and for all, where it does not. For each that is taken one more
-   token is in the cache: the caller tells it by session_extend. At most `most` are wanted. */
-brink_status session_repeat(brink_session *s, uint32_t token, uint32_t most, uint64_t deadline,
-                            uint32_t *tokens, uint32_t *count);
+/* The tokens that follow `token`, [PLAN_REPEATS] at most, computed ahead where the plan allows it:
+   BRINK_UNSUPPORTED, once and for all, where it does not. For each that is taken one more token is in
+   the cache: the caller tells it by session_extend. `how` says how many are wanted at most, how they are
+   chosen, and the place of the next in the reply. */
+brink_status session_repeat(brink_session *s, uint32_t token, const plan_repeat *how,
+                            uint64_t deadline, uint32_t *tokens, uint32_t *count);
 
 /* Drops what was computed ahead. */
 void session_repeat_end(brink_session *s);

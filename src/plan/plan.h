@@ -107,11 +107,13 @@ typedef struct execution {
     step_usage *usage; /* by step, added to; NULL: not kept */
 } execution;
 
-/* A language model's step run again and again on its own newest token: the highest logit. */
+/* A language model's step run again and again on its own newest token. */
 enum { PLAN_REPEATS = 16 };
 typedef struct plan_repeat {
-    uint32_t ids, logits; /* tensors: one integer, an external input; and [1, 1, vocabulary] */
-    uint32_t most;        /* runs */
+    uint32_t ids, logits;    /* tensors: one integer, an external input; and [1, 1, vocabulary] */
+    uint32_t most;           /* runs */
+    brink_sampling sampling; /* how the token is chosen; without bias and penalties  */
+    uint64_t place;          /* of the first that is, in the reply: see text/sampler.h */
 } plan_repeat;
 
 /* Runs plans, or the steps of them that it chose, elsewhere than on the CPU. */

@@ -93,9 +93,9 @@ static bool has_penalties(const sampler *s)
     return d->repetition_penalty != 1 || d->frequency_penalty != 0 || d->presence_penalty != 0;
 }
 
-bool sampler_is_greedy(const sampler *s)
+bool sampler_is_plain(const sampler *s)
 {
-    return s->desc.temperature == 0 && s->desc.bias_count == 0 && !has_penalties(s);
+    return s->desc.bias_count == 0 && !has_penalties(s);
 }
 
 brink_status sampler_see(sampler *s, uint32_t token, bool reply)

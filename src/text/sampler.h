@@ -20,8 +20,8 @@ typedef struct sampler sampler;
 brink_status sampler_create(brink_context *context, const brink_sampling *desc, sampler **out);
 void sampler_destroy(sampler *s);
 
-/* The highest logit as it is: nothing else is asked for. */
-bool sampler_is_greedy(const sampler *s);
+/* Neither bias nor penalties: the logits are all that counts. */
+bool sampler_is_plain(const sampler *s);
 
 /* A token of the context, or of the reply: penalties count them. */
 brink_status sampler_see(sampler *s, uint32_t token, bool reply);

@@ -144,11 +144,10 @@ static void test_greedy(void **state)
     (void)state;
     make_logits(2);
     sampler *s = make((brink_sampling){.top_k = 5, .seed = 3});
-    assert_true(sampler_is_greedy(s));
+    assert_true(sampler_is_plain(s));
     assert_int_equal(pick(s, NULL, 0), 0); /* the lowest of four equals */
     sampler_destroy(s);
     s = make((brink_sampling){.temperature = 1e-30f});
-    assert_false(sampler_is_greedy(s));
     assert_true(pick(s, NULL, 0) <= 21 && pick(s, NULL, 0) % 7 == 0); /* one of the equals */
     sampler_destroy(s);
 }
@@ -195,6 +194,7 @@ static void test_penalties(void **state)
     sampler_destroy(s);
 
     s = make((brink_sampling){.repetition_penalty = 1.2f});
+    assert_false(sampler_is_plain(s));
     for (uint32_t i = 0; i < 4; i++) /* 9.5 / 1.2 < 8.5 */
         assert_int_equal(sampler_see(s, i * 7, false), BRINK_OK);
     assert_int_equal(pick(s, NULL, 0), 28);

@@ -79,7 +79,7 @@ export async function compareGraphs(engine, base, graphs) {
   return { runs, failures };
 }
 
-/** Greedy tokens of each model on both engines, as lists: [[name, one, other], …]. */
+/** Greedy and sampled tokens of each model on both engines, as lists: [[name, one, other], …]. */
 export async function bothTokens(one, other, base, folders, count) {
   const all = [];
   for (const folder of folders) {
@@ -87,7 +87,10 @@ export async function bothTokens(one, other, base, folders, count) {
     for (const engine of [one, other]) {
       const model = await engine.load(`${base}${folder}/`, { exact: true });
       const ids = [];
-      for await (const token of model.generate({ tokens: [1, 2, 3, 4, 5], maxTokens: count, ignoreEnd: true })) ids.push(token.id);
+      const options = { tokens: [1, 2, 3, 4, 5], maxTokens: count, ignoreEnd: true };
+      const sampling = { temperature: 2, topK: 50, topP: 0.9, minP: 0.01, seed: 5 };
+      for await (const { id } of model.generate(options)) ids.push(id);
+      for await (const { id } of model.generate({ ...options, ...sampling })) ids.push(id);
       row.push(ids.join(" "));
       await model.dispose();
     }
