@@ -1,7 +1,8 @@
 /* brink.h — run small neural networks from ONNX files, natively and in a browser.
 
    This header is the whole public C API and its own manual. It rises in difficulty: contexts and
-   errors, tasks, loading, running a graph, text, generation, and last the native conveniences.
+   errors, tasks, loading, running a graph, text, generation, embeddings, and last the native
+   conveniences.
 
    Everything that may take long is a task. A function named brink_…_begin() makes one,
    brink_task_advance() moves it on for about as long as it is told and answers BRINK_PENDING until
@@ -286,6 +287,7 @@ typedef struct brink_model_facts {
     uint64_t parameters;    /* elements of all initializers                     */
     uint64_t weights_bytes; /* their size as stored, external data included     */
     bool language_model;    /* has token input, logits and a key-value cache    */
+    bool embedder;          /* has token input and gives vectors: brink_embed_begin works */
     uint32_t vocabulary;    /* rows of the logits; 0 unless a language model    */
     uint32_t context;       /* tokens its configuration allows; 0 if not said   */
 } brink_model_facts;
@@ -472,6 +474,72 @@ typedef struct brink_generate_stats {
 } brink_generate_stats;
 
 BRINK_API void brink_generate_get_stats(const brink_task *task, brink_generate_stats *out);
+
+/* ── Embeddings ──────────────────────────────────────────────────────────────────────────────── */
+
+/* Texts to vectors, as sentence-transformers' encode() does it (https://sbert.net): tokens, cut to the
+   model's maximum with the post-processor's special tokens kept; the graph, on texts of similar length
+   together; pooling over the tokens; the first `dimensions` numbers; length 1; the precision. The graph
+   takes input_ids (and attention_mask, token_type_ids, position_ids) and gives [batch, tokens, width],
+   or [batch, width] already pooled. docs/embeddings.md says where the model's own choices are read. */
+
+typedef enum brink_pooling {
+    BRINK_POOLING_MODEL = 0, /* as configured; mean where nothing is */
+    BRINK_POOLING_MEAN,      /* of all tokens, special ones included */
+    BRINK_POOLING_CLS,       /* the first token                      */
+    BRINK_POOLING_LAST       /* the last token                       */
+} brink_pooling;
+
+typedef enum brink_normalize {
+    BRINK_NORMALIZE_MODEL = 0, /* as configured; on where nothing is */
+    BRINK_NORMALIZE_ON,        /* Euclidean length 1                 */
+    BRINK_NORMALIZE_OFF
+} brink_normalize;
+
+typedef enum brink_embed_precision {
+    BRINK_EMBED_F32 = 0,
+    BRINK_EMBED_I8,     /* by `ranges`, or else x * 127 to the nearest, x held to [-1, 1] */
+    BRINK_EMBED_UBINARY /* a bit is x > 0; eight a byte, the first the highest            */
+} brink_embed_precision;
+
+typedef struct brink_embed_desc {
+    const char *const *texts; /* [count], they and what follows lent until the task is destroyed */
+    const uint64_t *bytes;    /* [count] of each text; NULL: they end in NUL                     */
+    uint32_t count;
+    const char *prefix;  /* put before each text; "" for none. NULL: the prompt's               */
+    const char *prompt;  /* its name in config_sentence_transformers.json; NULL: the default one */
+    uint32_t dimensions; /* the first so many numbers of a vector, for models trained to allow it
+                            (Matryoshka); 0: all. Cut before the vector is normalised            */
+    uint32_t max_tokens; /* of a text, special ones included; 0, or more than the model's: its   */
+    brink_pooling pooling;
+    brink_normalize normalize;
+    brink_embed_precision precision;
+    const float *ranges;   /* [2, dimensions] of calibration, lows then highs: int8 is (x - low) /
+                            ((high - low) / 255) - 128 towards 0, held to [-128, 127]; NULL: none */
+    uint32_t batch_tokens; /* most that one run of the graph takes, padding included, unless a text
+                              alone has more; 0: 512, on a GPU 4096                              */
+} brink_embed_desc;
+
+/* BRINK_UNSUPPORTED where the graph is no encoder of text or asks for what is not there (another kind of
+   pooling, a module behind it), BRINK_INVALID_ARGUMENT for a prompt or dimensions it lacks. */
+BRINK_API brink_status brink_embed_begin(brink_model *model, const brink_embed_desc *desc,
+                                         brink_task **out);
+
+/* After BRINK_OK, in the caller's order: [count, dimensions] f32 or int8, or [count, (dimensions + 7) / 8]
+   uint8. A text of no tokens gives zeros. Lives until the task is destroyed. */
+BRINK_API brink_status brink_embed_vectors(const brink_task *task, brink_tensor *out);
+
+typedef struct brink_embed_stats {
+    uint32_t dimensions; /* of a vector; 0 before the first                  */
+    uint32_t texts;      /* done so far                                      */
+    uint32_t truncated;  /* texts of which tokens were cut off               */
+    uint32_t runs;       /* of the graph                                     */
+    uint64_t tokens;     /* of all texts, after truncation                   */
+    uint64_t padding;    /* tokens computed beyond those                     */
+} brink_embed_stats;
+
+/* At any time, as while it runs. */
+BRINK_API void brink_embed_get_stats(const brink_task *task, brink_embed_stats *out);
 
 /* ── Native conveniences (not in the browser build) ──────────────────────────────────────────── */
 

@@ -151,6 +151,7 @@ void brink_model_get_facts(const brink_model *m, brink_model_facts *out)
         out->parameters += m->onnx.tensors[i]->count;
     count_packed(m, m->onnx.graph, &out->parameters);
     out->language_model = m->decoder.slot_count != 0;
+    out->embedder = m->encoder.found;
     if (out->language_model) {
         out->vocabulary = m->decoder.vocabulary;
         out->context = m->decoder.context;

@@ -1,9 +1,10 @@
 /* load.c — the load task: asks for files in turn and puts a model together from them.
 
-   Order: what names the graph, the graph, configuration and tokenizer (small, optional), then the
-   graph's external data. So the large files are known early, and a host that looks ahead
+   Order: what names the graph, the graph, configuration (of an encoder more than of others) and
+   tokenizer (small, optional), then the graph's external data. So the large files are known early, and a host that looks ahead
    (brink_task_want_later) brings them while the tokenizer is read. What a file says of another's
    name or size is checked before that file is asked for. */
+#include "pipelines/encoder.h"
 #include "pipelines/parts.h"
 #include "pipelines/task.h"
 
@@ -18,6 +19,10 @@ typedef enum load_stage {
     LOAD_GENERATION,
     LOAD_TOKENIZER_CONFIG,
     LOAD_TEMPLATE,
+    LOAD_MODULES,
+    LOAD_POOLING,
+    LOAD_SENTENCE,
+    LOAD_PROMPTS,
     LOAD_TOKENIZER,
     LOAD_EXTERNAL,
     LOAD_DONE
@@ -39,14 +44,32 @@ typedef struct load_task {
 } load_task;
 
 static const char *const stage_files[] = {
-    [LOAD_GENAI] = "genai_config.json",           [LOAD_CONFIG] = "config.json",
-    [LOAD_GENERATION] = "generation_config.json", [LOAD_TOKENIZER_CONFIG] = "tokenizer_config.json",
-    [LOAD_TEMPLATE] = "chat_template.jinja",      [LOAD_TOKENIZER] = "tokenizer.json",
+    [LOAD_GENAI] = "genai_config.json",
+    [LOAD_CONFIG] = "config.json",
+    [LOAD_GENERATION] = "generation_config.json",
+    [LOAD_TOKENIZER_CONFIG] = "tokenizer_config.json",
+    [LOAD_TEMPLATE] = "chat_template.jinja",
+    [LOAD_MODULES] = "modules.json",
+    [LOAD_SENTENCE] = "sentence_bert_config.json",
+    [LOAD_PROMPTS] = "config_sentence_transformers.json",
+    [LOAD_TOKENIZER] = "tokenizer.json",
 };
 
 /* Names a graph has when nobody says. */
 static const char *const graph_names[] = {"model.onnx", "onnx/model.onnx"};
 enum { GRAPH_NAMES = sizeof graph_names / sizeof *graph_names };
+
+/* The small file of a stage, NULL where that is not asked for, or not known yet. */
+static const char *stage_file(const load_task *t, load_stage stage)
+{
+    const brink_model *m = t->model;
+    bool of_encoder = stage >= LOAD_MODULES && stage <= LOAD_PROMPTS;
+    if (m->desc.graph_only || (of_encoder && (!m->encoder.found || m->desc.no_weights)))
+        return NULL;
+    if (stage == LOAD_POOLING)
+        return t->stage > LOAD_MODULES ? m->pooling_file : NULL;
+    return stage_files[stage];
+}
 
 static void ask(load_task *t, const char *file, bool optional, uint64_t least)
 {
@@ -192,6 +215,15 @@ static brink_status take_file(load_task *t, const void *data, uint64_t size)
         return BRINK_OK;
     case LOAD_TEMPLATE:
         return take_template(m, file, data, size);
+    case LOAD_MODULES:
+        TRY(json_parse(m->context, file, data, size, &m->modules));
+        return encoder_read_modules(m);
+    case LOAD_POOLING:
+        return json_parse(m->context, file, data, size, &m->pooling);
+    case LOAD_SENTENCE:
+        return json_parse(m->context, file, data, size, &m->sentence);
+    case LOAD_PROMPTS:
+        return json_parse(m->context, file, data, size, &m->prompts);
     case LOAD_TOKENIZER:
         return keep_going(m, tokenizer_create(m->context, file, data, size, &m->tokenizer),
                           &m->tokenizer_missing);
@@ -229,9 +261,10 @@ static brink_status next_want(load_task *t, uint64_t deadline)
             return BRINK_PENDING;
         }
         if (t->stage <= LOAD_TOKENIZER) {
-            if (m->desc.graph_only)
+            const char *file = stage_file(t, t->stage);
+            if (file == NULL)
                 continue;
-            ask(t, stage_files[t->stage], true, 0);
+            ask(t, file, true, 0);
             return BRINK_PENDING;
         }
         if (t->stage == LOAD_EXTERNAL && !m->desc.no_weights && t->external < m->external_count) {
@@ -276,11 +309,12 @@ bool brink_task_want_later(const brink_task *base, uint32_t index, brink_want *w
         return false;
     const brink_model *m = t->model;
     for (load_stage stage = t->stage + 1; stage <= LOAD_TOKENIZER; stage++) {
-        bool known = stage == LOAD_GRAPH ? t->graph_chosen : !m->desc.graph_only;
-        if (!known || index-- != 0)
+        const char *file = stage != LOAD_GRAPH ? stage_file(t, stage)
+                           : t->graph_chosen   ? t->graph
+                                               : NULL;
+        if (file == NULL || index-- != 0)
             continue;
-        *want = stage == LOAD_GRAPH ? (brink_want){.file = t->graph}
-                                    : (brink_want){.file = stage_files[stage], .optional = true};
+        *want = (brink_want){.file = file, .optional = stage != LOAD_GRAPH};
         return true;
     }
     uint64_t k = (uint64_t)index + t->external + (t->stage == LOAD_EXTERNAL ? 1 : 0);
@@ -307,6 +341,7 @@ static brink_status accept(load_task *t, blob *b)
         m->onnx.packing = m->packing;
         if (m->desc.all_values)
             TRY(onnx_expose_values(&m->onnx));
+        encoder_find(m);
         TRY(find_externals(t));
         TRY(parts_find(m));
         t->stage++;
@@ -449,6 +484,10 @@ void brink_model_destroy(brink_model *m)
     json_free(&m->genai);
     json_free(&m->generation);
     json_free(&m->tokenizer_config);
+    json_free(&m->modules);
+    json_free(&m->pooling);
+    json_free(&m->sentence);
+    json_free(&m->prompts);
     onnx_free(&m->onnx);
     for (uint32_t i = 0; i < m->external_count; i++)
         blob_release(m->context, &m->externals[i].data);

@@ -28,6 +28,14 @@ typedef struct decoder {
     uint32_t ends[16]; /* tokens that end a reply */
 } decoder;
 
+/* Inputs and outputs of a graph that turns tokens into vectors; ONNX_NONE where there is none. */
+typedef struct encoder {
+    bool found;
+    uint32_t input_ids, attention_mask, token_type_ids, position_ids; /* inputs               */
+    uint32_t tokens; /* output [batch, tokens, width] */
+    uint32_t pooled; /* output [batch, width]         */
+} encoder;
+
 typedef struct external_file {
     const char *name; /* relative to the model's folder */
     uint64_t least_bytes;
@@ -50,9 +58,12 @@ struct brink_model {
     uint32_t remote_generation; /* of that memory, when they came, or began to come             */
     uint32_t missing;           /* after a loss: the file that has to come again + 1, 0: none   */
     json_document config, genai, generation, tokenizer_config;
+    json_document modules, pooling, sentence, prompts; /* of an encoder, see encoder.h */
+    const char *pooling_file;
     tokenizer *tokenizer;
     chat_template *template;
     decoder decoder;
+    encoder encoder;
     brink_op_info *ops;
     uint32_t op_count;
     brink_cpu_op *cpu_ops; /* of the last brink_model_plan_gpu */
@@ -67,6 +78,9 @@ struct brink_model {
 
 /* Sizes and names of the key-value cache, from the graph and its configuration. */
 brink_status decoder_find(brink_model *m);
+
+/* Fails where there is none, and says why. */
+brink_status model_need_tokenizer(brink_model *m);
 
 /* m->executor of a model that is to run on the GPU; does nothing for others. */
 brink_status model_executor_open(brink_model *m);

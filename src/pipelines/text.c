@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static brink_status need_tokenizer(brink_model *m)
+brink_status model_need_tokenizer(brink_model *m)
 {
     if (m->tokenizer != NULL)
         return BRINK_OK;
@@ -16,7 +16,7 @@ brink_status brink_tokenize(brink_model *m, const char *text, uint64_t bytes, bo
                             uint32_t *ids, uint32_t capacity, uint32_t *count)
 {
     *count = 0;
-    TRY(need_tokenizer(m));
+    TRY(model_need_tokenizer(m));
     return tokenizer_encode(m->tokenizer, text, bytes, special, ids, capacity, count);
 }
 
@@ -24,7 +24,7 @@ brink_status brink_detokenize(brink_model *m, const uint32_t *ids, uint32_t coun
                               char *text, uint64_t capacity, uint64_t *bytes)
 {
     *bytes = 0;
-    TRY(need_tokenizer(m));
+    TRY(model_need_tokenizer(m));
     return tokenizer_decode(m->tokenizer, ids, count, special, text, capacity, bytes);
 }
 
