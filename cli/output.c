@@ -179,6 +179,12 @@ void cli_add_integer(output *out, yyjson_mut_val *array, int64_t value)
         checked(NULL);
 }
 
+void cli_add_float(output *out, yyjson_mut_val *array, float value)
+{
+    if (out->json && !yyjson_mut_arr_add_float(out->json, array, value))
+        checked(NULL);
+}
+
 void cli_put_shape(output *out, yyjson_mut_val *object, const char *key, const int64_t *shape,
                    uint32_t rank)
 {

@@ -40,6 +40,7 @@ yyjson_mut_val *cli_add_object(output *out, yyjson_mut_val *array);
 yyjson_mut_val *cli_add_array(output *out, yyjson_mut_val *array);
 void cli_add_text(output *out, yyjson_mut_val *array, const char *text, size_t bytes);
 void cli_add_integer(output *out, yyjson_mut_val *array, int64_t value);
+void cli_add_float(output *out, yyjson_mut_val *array, float value);
 
 /* A shape as [2,3]. */
 void cli_put_shape(output *out, yyjson_mut_val *object, const char *key, const int64_t *shape,
