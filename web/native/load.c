@@ -11,8 +11,9 @@ _Static_assert(offsetof(brink_want, optional) == 4 && offsetof(brink_want, least
 _Static_assert(sizeof(brink_value_info) == 112, "a value's declaration");
 _Static_assert(offsetof(brink_value_info, shape) == 16, "after name, type and rank");
 _Static_assert(offsetof(brink_value_info, dim_names) == 80, "after the shape");
-_Static_assert(sizeof(brink_model_facts) == 32, "{u64, u64, u8, u32, u32}");
+_Static_assert(sizeof(brink_model_facts) == 32, "{u64, u64, u8, u8, u32, u32}");
 _Static_assert(offsetof(brink_model_facts, language_model) == 16, "");
+_Static_assert(offsetof(brink_model_facts, embedder) == 17, "");
 _Static_assert(offsetof(brink_model_facts, vocabulary) == 20, "");
 _Static_assert(offsetof(brink_model_facts, context) == 24, "");
 

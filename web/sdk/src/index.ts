@@ -14,6 +14,9 @@ import type { WireModel, WireSampling } from "./protocol.js";
 import { resolveSource } from "./source.js";
 import { packTensor, unpackTensor } from "./tensor.js";
 import type {
+  Embeddings,
+  EmbedOptions,
+  EmbedPrecision,
   EngineInfo,
   EngineOptions,
   GenerateOptions,
@@ -27,6 +30,7 @@ import type {
   SamplingOptions,
   Tensor,
   ValueInfo,
+  VectorTypes,
 } from "./types.js";
 
 export * from "./errors.js";
@@ -166,6 +170,35 @@ export class Model {
     return this.#connection.call("formatChat", { model: this.#model, messages: copyMessages(messages) });
   }
 
+  /** Vectors of texts, as sentence-transformers' encode() gives them: pooled, prefixed, cut and normalised as the
+      model's files say where the options do not. Texts of similar length are computed together. */
+  async embed<P extends EmbedPrecision = "float32">(texts: string | readonly string[], options: EmbedOptions<P> = {}): Promise<Embeddings<VectorTypes[P]>> {
+    const list = typeof texts === "string" ? [texts] : [...texts];
+    const wrong = list.findIndex((text) => typeof text !== "string");
+    if (wrong >= 0) throw new InvalidArgumentError(`text ${wrong} is not a string`);
+    const precision: EmbedPrecision = options.precision ?? "float32";
+    oneOf("precision", precision, ["float32", "int8", "ubinary"]);
+    oneOf("pooling", options.pooling, ["mean", "cls", "last"]);
+    const { onProgress } = options;
+    const { bytes, ...rest } = await this.#connection.call(
+      "embed",
+      {
+        model: this.#model,
+        texts: list,
+        prefix: options.prefix,
+        prompt: options.prompt,
+        dimensions: wholeNumber("dimensions", options.dimensions, 1, 0),
+        maxTokens: wholeNumber("maxTokens", options.maxTokens, 1, 0),
+        pooling: options.pooling,
+        normalize: options.normalize,
+        precision,
+      },
+      { signal: options.signal, onEvent: (event) => "embedded" in event && onProgress?.(event.embedded, list.length) },
+    );
+    onProgress?.(list.length, list.length);
+    return { ...rest, vectors: splitVectors(bytes, list.length, precision) as VectorTypes[P][] };
+  }
+
   /** Generates from a prompt, a conversation or tokens, in a session of its own. */
   generate(options: GenerateOptions): Generation {
     return startGeneration(this.#connection, this.#model, 0, options);
@@ -212,6 +245,17 @@ export class Session {
   async dispose(): Promise<void> {
     await this.#connection.call("disposeSession", { session: this.#session });
   }
+}
+
+function oneOf(name: string, value: string | undefined, values: string[]): void {
+  if (value !== undefined && !values.includes(value))
+    throw new InvalidArgumentError(`${name} must be one of ${values.join(", ")}, not ${value}`);
+}
+
+function splitVectors({ buffer, length }: Uint8Array<ArrayBuffer>, count: number, precision: EmbedPrecision): VectorTypes[EmbedPrecision][] {
+  const size = count === 0 ? 0 : length / count;
+  const view = { float32: Float32Array, int8: Int8Array, ubinary: Uint8Array }[precision];
+  return Array.from({ length: count }, (_, i) => new view(buffer, i * size, size / view.BYTES_PER_ELEMENT));
 }
 
 function copyMessages(messages: readonly Message[]): Message[] {

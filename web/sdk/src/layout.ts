@@ -25,6 +25,7 @@ export const facts = {
   parameters: 0,
   weightsBytes: 8,
   languageModel: 16,
+  embedder: 17,
   vocabulary: 20,
   context: 24,
 } as const;
@@ -52,6 +53,23 @@ export const stats = {
   prefillUs: 16,
   decodeUs: 24,
 } as const;
+export const embed = {
+  size: 48,
+  texts: 0,
+  bytes: 4,
+  count: 8,
+  prefix: 12,
+  prompt: 16,
+  dimensions: 20,
+  maxTokens: 24,
+  pooling: 28,
+  normalize: 32,
+  precision: 36,
+} as const;
+export const pooling = { model: 0, mean: 1, cls: 2, last: 3 } as const;
+export const normalize = { model: 0, on: 1, off: 2 } as const;
+export const precision = { float32: 0, int8: 1, ubinary: 2 } as const;
+export const embedStats = { size: 32, dimensions: 0, texts: 4, truncated: 8, tokens: 16 } as const;
 export const finish = { none: 0, stop: 1, length: 2 } as const;
 export const maxRank = 8;
 

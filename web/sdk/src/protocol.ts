@@ -6,6 +6,7 @@ import type { WireError } from "./errors.js";
 import type { RawTensor } from "./tensor.js";
 import type {
   Backend,
+  EmbedPrecision,
   EngineInfo,
   GeneratedToken,
   GenerateStats,
@@ -13,6 +14,7 @@ import type {
   MemoryUse,
   Message,
   ModelFacts,
+  Pooling,
   Profile,
   SamplingOptions,
   ValueInfo,
@@ -75,6 +77,28 @@ export interface WireGenerate {
   profile: boolean;
 }
 
+export interface WireEmbed {
+  model: number;
+  texts: string[];
+  prefix: string | undefined;
+  prompt: string | undefined;
+  /** 0: all. */
+  dimensions: number;
+  /** 0: the model's. */
+  maxTokens: number;
+  pooling: Pooling | undefined;
+  normalize: boolean | undefined;
+  precision: EmbedPrecision;
+}
+
+/** Vectors one behind the other, of `texts` equal parts. */
+export interface WireVectors {
+  bytes: Uint8Array<ArrayBuffer>;
+  dimensions: number;
+  tokens: number;
+  truncated: number;
+}
+
 /** Operations by name: arguments and result. */
 export interface Operations {
   start: [StartOptions, Started];
@@ -86,6 +110,7 @@ export interface Operations {
   tokenize: [{ model: number; text: string; special: boolean }, Uint32Array];
   detokenize: [{ model: number; ids: Uint32Array; special: boolean }, string];
   formatChat: [{ model: number; messages: Message[] }, string];
+  embed: [WireEmbed, WireVectors];
   createSession: [{ model: number; context: number }, { session: number }];
   sessionLength: [{ session: number }, number];
   truncateSession: [{ session: number; length: number }, null];
@@ -104,6 +129,7 @@ export type CallEvent =
   | { progress: LoadProgress }
   | { tokens: GeneratedToken[] }
   | { profile: Profile }
+  | { embedded: number }
   | { pull: number; file: string; offset: number; length: number };
 
 export type FromWorker =

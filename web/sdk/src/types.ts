@@ -60,6 +60,8 @@ export interface ModelFacts {
   weightsBytes: number;
   /** Has token input, logits and a key-value cache, so generate() works. */
   languageModel: boolean;
+  /** Has token input and gives vectors, so embed() works. */
+  embedder: boolean;
   vocabulary: number;
   /** Most tokens that the configuration allows; 0: it does not say. */
   context: number;
@@ -225,6 +227,50 @@ export interface GenerateStats {
   decodeMs: number;
   prefillTokensPerSecond: number;
   decodeTokensPerSecond: number;
+}
+
+/** How the vectors of a text's tokens become one: their mean, the first token's, the last token's. */
+export type Pooling = "mean" | "cls" | "last";
+
+/** int8 is 127 times the number, rounded; ubinary a bit for each that is above 0, eight a byte, the first
+    the highest. */
+export type EmbedPrecision = "float32" | "int8" | "ubinary";
+
+export interface EmbedOptions<P extends EmbedPrecision = EmbedPrecision> {
+  /** Put before each text, as "query: "; "" for none. By default the model's default prompt, if it has one. */
+  prefix?: string;
+  /** The name of one of the model's own prompts, instead of a prefix. */
+  prompt?: string;
+  /** Keep only the first so many numbers, for models trained to allow it (Matryoshka). */
+  dimensions?: number;
+  /** Of a text, special ones included; what is beyond is cut off. No more than the model's own maximum. */
+  maxTokens?: number;
+  /** By default as the model's files say, and mean where they are silent. */
+  pooling?: Pooling;
+  /** Scale each vector to length 1. By default as the model's files say, and true where they are silent. */
+  normalize?: boolean;
+  /** "float32" if not given. */
+  precision?: P;
+  /** How many of the texts are done. */
+  onProgress?: (done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Vectors in the order of the texts; all are views of one buffer. */
+export interface Embeddings<V = Float32Array> {
+  /** Numbers of a vector; with "ubinary" its bits. */
+  dimensions: number;
+  vectors: V[];
+  /** Of all texts, after truncation. */
+  tokens: number;
+  /** Texts of which tokens were cut off. */
+  truncated: number;
+}
+
+export interface VectorTypes {
+  float32: Float32Array;
+  int8: Int8Array;
+  ubinary: Uint8Array;
 }
 
 export interface MemoryUse {

@@ -72,6 +72,7 @@ const operations: { [K in Operation]: (args: Operations[K][0], job: Job) => Oper
   tokenize: (args) => engine!.tokenize(args),
   detokenize: (args) => engine!.detokenize(args),
   formatChat: (args) => engine!.formatChat(args),
+  embed: (args, job) => engine!.embed(args, job),
   createSession: (args) => engine!.createSession(args),
   sessionLength: (args) => engine!.sessionLength(args),
   truncateSession: (args) => engine!.truncateSession(args),
@@ -89,6 +90,7 @@ function wireError(error: unknown): WireError {
 /** Buffers that can move to the page instead of being copied. */
 function transfers(op: Operation, value: unknown): Transferable[] {
   if (op === "run") return (value as Operations["run"][1]).map((t) => t.bytes.buffer);
+  if (op === "embed") return [(value as Operations["embed"][1]).bytes.buffer];
   if (op === "parseTensor") return [(value as Operations["parseTensor"][1]).bytes.buffer];
   return [];
 }

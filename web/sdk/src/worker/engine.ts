@@ -6,7 +6,7 @@
    page by number, never by pointer; whatever still uses one ends before it is destroyed. */
 import { makeError, type ErrorCode } from "../errors.js";
 import * as layout from "../layout.js";
-import type { Operations, WireModel, WireSampling, WireSource } from "../protocol.js";
+import type { Operations, WireModel, WireSampling, WireSource, WireVectors } from "../protocol.js";
 import type { RawTensor } from "../tensor.js";
 import type { EngineInfo, GeneratedToken, GenerateStats, GpuInfo, MemoryUse, Message, ModelFacts, Profile, ValueInfo } from "../types.js";
 import { Progress, Transfers, type TakePart, type Want } from "./files.js";
@@ -286,6 +286,7 @@ export class Engine {
         parameters: heap.u64(f + layout.facts.parameters),
         weightsBytes: heap.u64(f + layout.facts.weightsBytes),
         languageModel: heap.u8(f + layout.facts.languageModel) !== 0,
+        embedder: heap.u8(f + layout.facts.embedder) !== 0,
         vocabulary: heap.u32(f + layout.facts.vocabulary),
         context: heap.u32(f + layout.facts.context),
       };
@@ -445,6 +446,65 @@ export class Engine {
         "formatting the conversation",
       );
     });
+  }
+
+  /* ── Embeddings ── */
+
+  embed(args: Operations["embed"][0], job: Job): Promise<WireVectors> {
+    const model = this.#model(args.model);
+    return this.#using(model, job, async () => {
+      const { heap } = this;
+      const exports = this.#exports;
+      const scope = heap.scope();
+      let task = 0;
+      try {
+        const out = scope.alloc(Math.max(layout.tensor.size, layout.embedStats.size));
+        this.#check(exports.web_embed_begin(model.pointer, this.#embedOptions(scope, args), out), "embedding");
+        task = heap.u32(out);
+        for (let done = 0; !this.#advance(task, job, sliceUs, "embedding"); ) {
+          exports.web_embed_stats(task, out);
+          const texts = heap.u32(out + layout.embedStats.texts);
+          if (texts !== done) job.post({ embedded: (done = texts) });
+          await this.#between(model, task, job);
+        }
+        this.#check(exports.web_embed_vectors(task, out), "embedding");
+        const { bytes } = this.#readTensor(out);
+        exports.web_embed_stats(task, out);
+        return {
+          bytes,
+          dimensions: heap.u32(out + layout.embedStats.dimensions),
+          tokens: heap.u64(out + layout.embedStats.tokens),
+          truncated: heap.u32(out + layout.embedStats.truncated),
+        };
+      } finally {
+        if (task) exports.web_task_destroy(task);
+        scope.free();
+      }
+    });
+  }
+
+  /** A brink_embed_desc. Texts may hold NUL, so their lengths go with them. */
+  #embedOptions(scope: Scope, args: Operations["embed"][0]): number {
+    const { heap } = this;
+    const { embed } = layout;
+    const texts = args.texts.map((text) => scope.text(text));
+    const lengths = scope.alloc(8 * texts.length);
+    texts.forEach(({ length }, i) => heap.setI64(lengths + 8 * i, length));
+    const pointers = scope.words(texts.map(({ pointer }) => pointer));
+    const optional = (text: string | undefined) => (text === undefined ? 0 : scope.text(text).pointer);
+    const [prefix, prompt] = [optional(args.prefix), optional(args.prompt)];
+    const at = scope.alloc(embed.size);
+    heap.setU32(at + embed.texts, pointers);
+    heap.setU32(at + embed.bytes, lengths);
+    heap.setU32(at + embed.count, texts.length);
+    heap.setU32(at + embed.prefix, prefix);
+    heap.setU32(at + embed.prompt, prompt);
+    heap.setU32(at + embed.dimensions, args.dimensions);
+    heap.setU32(at + embed.maxTokens, args.maxTokens);
+    heap.setU32(at + embed.pooling, layout.pooling[args.pooling ?? "model"]);
+    heap.setU32(at + embed.normalize, layout.normalize[args.normalize === undefined ? "model" : args.normalize ? "on" : "off"]);
+    heap.setU32(at + embed.precision, layout.precision[args.precision]);
+    return at;
   }
 
   /* ── Sessions and generation ── */

@@ -49,6 +49,9 @@ export interface Exports extends WebGpuExports {
   web_tokenize(model: number, text: number, bytes: number, special: number, ids: number, capacity: number, count: number): number;
   web_detokenize(model: number, ids: number, count: number, special: number, text: number, capacity: number, bytes: number): number;
   web_chat_format(model: number, messages: number, count: number, text: number, capacity: number, bytes: number): number;
+  web_embed_begin(model: number, desc: number, out: number): number;
+  web_embed_vectors(task: number, out: number): number;
+  web_embed_stats(task: number, out: number): void;
   web_session_create(model: number, context: number, out: number): number;
   web_session_destroy(session: number): void;
   web_session_length(session: number): number;
