@@ -17,6 +17,7 @@ SUITES = {
     "language": "SmolLM2-135M natively, beside llama.cpp",
     "language-gemma3": "Gemma 3 270M natively, beside llama.cpp",
     "graphs": "Graphs natively, beside onnxruntime",
+    "embed": "Texts to vectors, beside onnxruntime",
     "browser": "In Chromium, beside wllama and onnxruntime-web",
     "browser-gemma3": "Gemma 3 270M in Chromium, beside wllama",
     "startup": "Start-up in a fresh browser profile",
