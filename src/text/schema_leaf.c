@@ -1,0 +1,282 @@
+/* schema_leaf.c — assertions on numbers and strings: each becomes an automaton, and all that hold
+   at one place are intersected. */
+#include "text/schema_internal.h"
+
+brink_status leaf_literal(schema_compiler *c, uint32_t which, uint32_t *node)
+{
+    static const char *const texts[] = {"null", "false", "true"};
+    nfa n;
+    uint32_t start, end;
+    dfa *d = NULL;
+    if (c->literals[which] != 0) {
+        *node = c->literals[which];
+        return BRINK_OK;
+    }
+    nfa_init(&n, &c->b.work);
+    brink_status status = nfa_state(&n, &start);
+    if (status == BRINK_OK)
+        status =
+            spell_text(&n, SPELL_UTF8, start, texts[which], (uint32_t)strlen(texts[which]), &end);
+    if (status == BRINK_OK) {
+        n.label[end] = 1;
+        status = nfa_compile(&n, start, &c->b.g->memory, &d);
+    }
+    nfa_free(&n);
+    if (status == BRINK_OK)
+        status = grammar_terminal(&c->b, d, node);
+    c->literals[which] = *node;
+    return status;
+}
+
+/* *all becomes its intersection with `one`; NULL stands for everything. */
+static brink_status narrow(schema_compiler *c, dfa **all, dfa *one)
+{
+    if (*all == NULL)
+        return *all = one, BRINK_OK;
+    return dfa_intersect(&c->b.work, *all, one, &c->b.work.scratch, all);
+}
+
+static brink_status narrow_number(schema_compiler *c, dfa **all, number_rule_kind kind,
+                                  yyjson_val *value)
+{
+    decimal number;
+    dfa *one;
+    if (value != NULL)
+        decimal_read(value, &number);
+    TRY(number_compile(&c->b.work, kind, &number, &c->b.work.scratch, &one));
+    return narrow(c, all, one);
+}
+
+/* Moves what was made in between to where the grammar's automata are. */
+static brink_status keep(schema_compiler *c, dfa *d, uint32_t *node)
+{
+    static const uint16_t map[] = {0, 1};
+    dfa *kept;
+    TRY(dfa_relabel(&c->b.work, d, map, &c->b.g->memory, &kept));
+    return grammar_terminal(&c->b, kept, node);
+}
+
+brink_status leaf_number(schema_compiler *c, const conjunction *leaf, bool integer, uint32_t *node)
+{
+    static const struct {
+        const char *keyword;
+        number_rule_kind kind;
+    } rules[] = {
+        {"minimum", NUMBER_AT_LEAST},       {"maximum", NUMBER_AT_MOST},
+        {"exclusiveMinimum", NUMBER_ABOVE}, {"exclusiveMaximum", NUMBER_BELOW},
+        {"multipleOf", NUMBER_MULTIPLE},
+    };
+    dfa *all = NULL;
+    TRY(narrow_number(c, &all,
+                      !integer           ? NUMBER_ANY
+                      : c->options.plain ? NUMBER_DIGITS
+                                         : NUMBER_INTEGER,
+                      NULL));
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        yyjson_val *json = leaf->items[i].json, *value;
+        if (leaf->items[i].kind == ITEM_VALUE) {
+            TRY(narrow_number(c, &all, NUMBER_AT_LEAST, json));
+            TRY(narrow_number(c, &all, NUMBER_AT_MOST, json));
+        }
+        for (size_t k = 0; leaf->items[i].kind == ITEM_BASE && k < sizeof rules / sizeof *rules;
+             k++)
+            if ((value = yyjson_obj_get(json, rules[k].keyword)) != NULL)
+                TRY(narrow_number(c, &all, rules[k].kind, value));
+    }
+    return keep(c, all, node);
+}
+
+/* ── Strings ── */
+
+static brink_status narrow_text(schema_compiler *c, dfa **all, yyjson_val *text)
+{
+    nfa n;
+    uint32_t start, end;
+    dfa *one = NULL;
+    nfa_init(&n, &c->b.work);
+    brink_status status = nfa_state(&n, &start);
+    if (status == BRINK_OK)
+        status = spell_text(&n, c->how, start, yyjson_get_str(text), (uint32_t)yyjson_get_len(text),
+                            &end);
+    if (status == BRINK_OK) {
+        n.label[end] = 1;
+        status = nfa_compile(&n, start, &c->b.work.scratch, &one);
+    }
+    nfa_free(&n);
+    return status == BRINK_OK ? narrow(c, all, one) : status;
+}
+
+static brink_status narrow_pattern(schema_compiler *c, dfa **all, const char *pattern,
+                                   uint32_t bytes)
+{
+    dfa *one;
+    TRY(pattern_compile(&c->b.work, c->how, false, pattern, bytes, &c->b.work.scratch, &one));
+    return narrow(c, all, one);
+}
+
+/* The tightest lengths of the leaf. */
+static brink_status lengths_of(schema_compiler *c, const conjunction *leaf, uint32_t *low,
+                               uint32_t *high)
+{
+    *low = 0;
+    *high = GRAMMAR_ENDLESS;
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        uint32_t least, most;
+        if (leaf->items[i].kind != ITEM_BASE)
+            continue;
+        TRY(schema_count(c, leaf->items[i].json, "minLength", 0, &least));
+        TRY(schema_count(c, leaf->items[i].json, "maxLength", GRAMMAR_ENDLESS, &most));
+        *low = least > *low ? least : *low;
+        *high = most < *high ? most : *high;
+    }
+    return BRINK_OK;
+}
+
+brink_status leaf_string_body(schema_compiler *c, const conjunction *leaf, bool lengths, dfa **out)
+{
+    dfa *all = NULL, *one;
+    uint32_t low, high;
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        yyjson_val *json = leaf->items[i].json, *text;
+        if (leaf->items[i].kind == ITEM_VALUE)
+            TRY(narrow_text(c, &all, json));
+        if (leaf->items[i].kind != ITEM_BASE)
+            continue;
+        if ((text = yyjson_obj_get(json, "pattern")) != NULL)
+            TRY(narrow_pattern(c, &all, yyjson_get_str(text), (uint32_t)yyjson_get_len(text)));
+        if ((text = yyjson_obj_get(json, "format")) != NULL) {
+            const char *pattern = schema_format(yyjson_get_str(text));
+            if (pattern == NULL)
+                return core_fail(c->context, BRINK_UNSUPPORTED,
+                                 "%s: keyword \"format\" \"%.60s\" is not supported", c->b.where,
+                                 yyjson_get_str(text));
+            TRY(narrow_pattern(c, &all, pattern, (uint32_t)strlen(pattern)));
+        }
+    }
+    TRY(lengths_of(c, leaf, &low, &high));
+    if ((low != 0 || high != GRAMMAR_ENDLESS) && (lengths || all != NULL)) {
+        uint32_t longest = high == GRAMMAR_ENDLESS ? low : high;
+        if (longest > DFA_MAX_STATES / 24)
+            return schema_refuse(c, high == GRAMMAR_ENDLESS ? "minLength" : "maxLength",
+                                 "this large, beside \"pattern\" or of names,");
+        TRY(spell_any(&c->b.work, c->how, low, high, &c->b.work.scratch, &one));
+        TRY(narrow(c, &all, one));
+    }
+    *out = all;
+    return BRINK_OK;
+}
+
+brink_status leaf_string(schema_compiler *c, const conjunction *leaf, uint32_t *node)
+{
+    dfa *body, *quoted;
+    uint32_t low, high;
+    TRY(leaf_string_body(c, leaf, false, &body));
+    if (body != NULL) {
+        TRY(spell_quoted(&c->b.work, body, &c->b.g->memory, &quoted));
+        return grammar_terminal(&c->b, quoted, node);
+    }
+    TRY(lengths_of(c, leaf, &low, &high));
+    if (low != 0 || high != GRAMMAR_ENDLESS) {
+        TRY(grammar_add(&c->b, RULE_STRING, node));
+        c->b.g->rules[*node].low = low;
+        c->b.g->rules[*node].high = high;
+        return BRINK_OK;
+    }
+    if (c->any_string == 0) {
+        TRY(spell_quoted(&c->b.work, c->any, &c->b.g->memory, &quoted));
+        TRY(grammar_terminal(&c->b, quoted, &c->any_string));
+    }
+    *node = c->any_string;
+    return BRINK_OK;
+}
+
+bool schema_text_matches(const dfa *d, const char *text, uint32_t size)
+{
+    static const char controls[] = "\b\f\n\r\t", letters[] = "bfnrt", hex[] = "0123456789abcdef";
+    uint32_t state = dfa_empty(d) ? DFA_DEAD : DFA_START;
+    for (uint32_t i = 0; i < size && state != DFA_DEAD; i++) {
+        uint8_t byte = (uint8_t)text[i];
+        char spelled[8] = {(char)byte};
+        const char *known = byte != 0 ? strchr(controls, byte) : NULL;
+        if (byte == '"' || byte == '\\')
+            memcpy(spelled, (char[]){'\\', (char)byte, 0}, 3);
+        else if (known != NULL)
+            memcpy(spelled, (char[]){'\\', letters[known - controls], 0}, 3);
+        else if (byte < 0x20)
+            memcpy(spelled, (char[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15], 0}, 7);
+        for (const char *s = spelled; *s != 0 && state != DFA_DEAD; s++)
+            state = dfa_step(d, state, (uint8_t)*s);
+    }
+    return state != DFA_DEAD && d->label[state] != 0;
+}
+
+/* ── Arrays ── */
+
+/* What item `index` (UINT32_MAX: any behind the listed ones) must satisfy. */
+static brink_status item_node(schema_compiler *c, const conjunction *leaf, uint32_t index,
+                              uint32_t *node)
+{
+    item_list list = {.count = 0};
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        yyjson_val *json = leaf->items[i].json;
+        if (leaf->items[i].kind == ITEM_VALUE) {
+            yyjson_val *value = yyjson_arr_get(json, index);
+            if (value != NULL)
+                items_add(&list, ITEM_VALUE, value);
+            else
+                list.never = true;
+        }
+        if (leaf->items[i].kind != ITEM_BASE)
+            continue;
+        yyjson_val *prefix = yyjson_obj_get(json, "prefixItems");
+        yyjson_val *items = yyjson_obj_get(json, "items");
+        if (index < yyjson_arr_size(prefix))
+            items_add(&list, ITEM_SCHEMA, yyjson_arr_get(prefix, index));
+        else if (items != NULL)
+            items_add(&list, ITEM_SCHEMA, items);
+    }
+    return schema_node(c, &list, node);
+}
+
+brink_status leaf_array(schema_compiler *c, const conjunction *leaf, uint32_t *node)
+{
+    uint32_t low = 0, high = GRAMMAR_ENDLESS, listed = 0, rest;
+    bool unique = false;
+    for (uint32_t i = 0; i < leaf->count; i++) {
+        yyjson_val *json = leaf->items[i].json;
+        uint64_t size;
+        uint32_t least, most;
+        if (leaf->items[i].kind == ITEM_VALUE) {
+            size = yyjson_arr_size(json);
+            low = size > low ? (uint32_t)size : low;
+            high = size < high ? (uint32_t)size : high;
+        } else if (leaf->items[i].kind == ITEM_BASE) {
+            size = yyjson_arr_size(yyjson_obj_get(json, "prefixItems"));
+            TRY(schema_count(c, json, "minItems", 0, &least));
+            TRY(schema_count(c, json, "maxItems", GRAMMAR_ENDLESS, &most));
+            low = least > low ? least : low;
+            high = most < high ? most : high;
+            unique = unique || yyjson_is_true(yyjson_obj_get(json, "uniqueItems"));
+        } else {
+            continue;
+        }
+        listed = size > listed ? (uint32_t)size : listed;
+    }
+    if (unique && high > 1)
+        return schema_refuse(c, "uniqueItems", "");
+    listed = listed < high ? listed : high;
+    uint32_t *items = ARENA_ARRAY(&c->b.g->memory, uint32_t, listed + 1ull);
+    if (items == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < listed; i++)
+        TRY(item_node(c, leaf, i, &items[i]));
+    TRY(item_node(c, leaf, UINT32_MAX, &rest));
+    TRY(grammar_add(&c->b, RULE_ARRAY, node));
+    rule *r = &c->b.g->rules[*node];
+    r->items = items;
+    r->count = listed;
+    r->rest = rest;
+    r->low = low;
+    r->high = high;
+    return BRINK_OK;
+}
