@@ -5,7 +5,7 @@ tests/fuzz/corpus is what libFuzzer's -merge=1 found to be enough.
 
 Sources: the graphs of tests/control, one model for each operator and form of tests/ops/cases.py,
 ONNX's own node cases (build/onnx-cases, where they were made), tokenizers and templates of the
-fixtures.
+fixtures, schemas of the JSON-Schema-Test-Suite.
 """
 
 import json
@@ -59,7 +59,18 @@ def templates():
                 yield case[0], case[1] + "\0" + json.dumps(case[2])
 
 
+def schemas():
+    """A schema, a NUL, and the moves."""
+    files = sorted((ROOT / "build/deps/json_schema_tests").glob("*.json"))
+    for file in files + [ROOT / "tests/schema/schemas.json"]:
+        for i, group in enumerate(json.loads(file.read_text(encoding="utf-8"))):
+            yield f"{file.stem}_{i}", json.dumps(group["schema"])
+    yield "notation", '#root ::= "[" (value ("," value)*)? "]"\nvalue ::= [a-z_]{1,3} | [^"] | root'
+
+
 def main():
+    for name, text in schemas():
+        put("schema", name, text.encode() + b"\0" + bytes(i * 37 % 251 for i in range(40)))
     for name, data in graphs():
         put("graph", name, data)
         put("pb", name, data)
