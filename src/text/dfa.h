@@ -11,7 +11,7 @@
 
 #include "core/arena.h"
 
-enum { DFA_DEAD = 0, DFA_START = 1, DFA_MAX_STATES = 40000, DFA_MAX_STEPS = 30000000 };
+enum { DFA_DEAD = 0, DFA_START = 1, DFA_MAX_STATES = 40000, DFA_MAX_STEPS = 100000000 };
 
 typedef struct dfa {
     uint8_t class_of[256];

@@ -2,7 +2,7 @@
    may come next.
 
    A grammar comes from JSON Schema (schema.h) or from the notation below. Its state is a set of at
-   most 32 stacks (one each for every reading of the bytes so far), each at most 256 deep; a
+   most 128 stacks (one each for every reading of the bytes so far), each at most 256 deep; a
    reading beyond that is given up, never let through. From every state that grammar_advance
    reports as allowed the text can be completed.
 

@@ -13,7 +13,7 @@
 
 enum {
     GRAMMAR_MAX_NODES = 1 << 15,
-    GRAMMAR_MAX_STACKS = 32,
+    GRAMMAR_MAX_STACKS = 128,
     GRAMMAR_MAX_DEPTH = 256,
     GRAMMAR_MAX_DECLARED = 64,   /* properties of one object whose order is free */
     GRAMMAR_MAX_SPACE = 256,     /* white space in a row                          */

@@ -165,27 +165,37 @@ static brink_status split(schema_compiler *c, uint32_t node, const item_list *li
 {
     static const char *const names[] = {
         [ITEM_ENUM] = "enum", [ITEM_ANY_OF] = "anyOf", [ITEM_ONE_OF] = "oneOf"};
-    uint32_t kind = list->at[at].kind;
-    yyjson_val *branches = yyjson_obj_get(list->at[at].json, names[kind]), *one;
+    uint32_t kind = list->at[at].kind, count = 0;
+    yyjson_val *schema = list->at[at].json, *one;
+    yyjson_val *branches = yyjson_obj_get(schema, names[kind]);
     size_t i, n = yyjson_arr_size(branches);
     uint32_t *nodes = ARENA_ARRAY(&c->b.work.scratch, uint32_t, n + 1);
+    bool texts = false;
     item_list *branch = arena_alloc(&c->b.work.scratch, sizeof *branch);
     if (nodes == NULL || branch == NULL)
         return BRINK_OUT_OF_MEMORY;
     TRY(dfa_spend(&c->b.work, n));
     yyjson_arr_foreach(schema_each(branches), i, n, one)
     {
+        bool text = kind == ITEM_ENUM && yyjson_is_str(one);
+        if (text && texts)
+            continue; /* all strings are one branch */
+        texts = texts || text;
         memcpy(branch, list, sizeof *branch);
         branch->at[at].done = true;
-        items_add(branch, kind == ITEM_ENUM ? ITEM_VALUE : ITEM_SCHEMA, one);
-        TRY(schema_node(c, branch, &nodes[i]));
+        items_add(branch,
+                  text                ? ITEM_TEXTS
+                  : kind == ITEM_ENUM ? ITEM_VALUE
+                                      : ITEM_SCHEMA,
+                  text ? schema : one);
+        TRY(schema_node(c, branch, &nodes[count++]));
     }
     if (kind == ITEM_ONE_OF) {
         TRY(array_grow(c->context, (void **)&c->splits, &c->split_capacity, c->split_count + 1ull,
                        sizeof *c->splits));
-        c->splits[c->split_count++] = (one_of){nodes, (uint32_t)n};
+        c->splits[c->split_count++] = (one_of){nodes, count};
     }
-    return set_choice(c, node, nodes, (uint32_t)n);
+    return set_choice(c, node, nodes, count);
 }
 
 static uint32_t type_of(yyjson_val *v)
@@ -206,6 +216,8 @@ static brink_status fill_leaf(schema_compiler *c, const conjunction *leaf)
         uint32_t own = TYPE_ALL;
         if (leaf->items[i].kind == ITEM_BASE)
             TRY(schema_types(c, json, &own));
+        if (leaf->items[i].kind == ITEM_TEXTS)
+            own = TYPE_STRING;
         if (leaf->items[i].kind == ITEM_VALUE) {
             own = type_of(json);
             if (yyjson_is_bool(json)) /* bits: null, false, true */

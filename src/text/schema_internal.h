@@ -18,6 +18,7 @@ typedef enum item_kind {
     ITEM_SCHEMA, /* a schema, unexpanded                          */
     ITEM_BASE,   /* the assertions of a schema object             */
     ITEM_VALUE,  /* a value that the instance equals              */
+    ITEM_TEXTS,  /* a schema object: one of the strings of its enum */
     ITEM_ENUM,   /* schema objects whose keyword is yet to split: */
     ITEM_ANY_OF,
     ITEM_ONE_OF

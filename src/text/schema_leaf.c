@@ -2,6 +2,8 @@
    at one place are intersected. */
 #include "text/schema_internal.h"
 
+#include <math.h>
+
 brink_status leaf_literal(schema_compiler *c, uint32_t which, uint32_t *node)
 {
     static const char *const texts[] = {"null", "false", "true"};
@@ -41,6 +43,9 @@ static brink_status narrow_number(schema_compiler *c, dfa **all, number_rule_kin
 {
     decimal number;
     dfa *one;
+    if (yyjson_is_real(value) && fabs(yyjson_get_real(value)) >= 0x1p63)
+        return core_fail(c->context, BRINK_UNSUPPORTED,
+                         "%s: a number of more than 64 bits is not supported", c->b.where);
     if (value != NULL)
         decimal_read(value, &number);
     TRY(number_compile(&c->b.work, kind, &number, &c->b.work.scratch, &one));
@@ -88,20 +93,31 @@ brink_status leaf_number(schema_compiler *c, const conjunction *leaf, bool integ
 
 /* ── Strings ── */
 
-static brink_status narrow_text(schema_compiler *c, dfa **all, yyjson_val *text)
+/* One of the strings of a list, or the string itself. */
+static brink_status narrow_texts(schema_compiler *c, dfa **all, yyjson_val *texts)
 {
     nfa n;
-    uint32_t start, end;
+    uint32_t start, end, first;
     dfa *one = NULL;
+    bool list = yyjson_is_arr(texts);
+    size_t count = list ? yyjson_arr_size(texts) : 1;
+    yyjson_val *text = list ? yyjson_arr_get_first(texts) : texts;
     nfa_init(&n, &c->b.work);
     brink_status status = nfa_state(&n, &start);
-    if (status == BRINK_OK)
-        status = spell_text(&n, c->how, start, yyjson_get_str(text), (uint32_t)yyjson_get_len(text),
-                            &end);
-    if (status == BRINK_OK) {
-        n.label[end] = 1;
-        status = nfa_compile(&n, start, &c->b.work.scratch, &one);
+    for (size_t i = 0; i < count && status == BRINK_OK; i++, text = unsafe_yyjson_get_next(text)) {
+        if (!yyjson_is_str(text))
+            continue;
+        status = nfa_state(&n, &first); /* an empty text must not end where all begin */
+        if (status == BRINK_OK)
+            status = nfa_empty(&n, start, first);
+        if (status == BRINK_OK)
+            status = spell_text(&n, c->how, first, yyjson_get_str(text),
+                                (uint32_t)yyjson_get_len(text), &end);
+        if (status == BRINK_OK)
+            n.label[end] = 1;
     }
+    if (status == BRINK_OK)
+        status = nfa_compile(&n, start, &c->b.work.scratch, &one);
     nfa_free(&n);
     return status == BRINK_OK ? narrow(c, all, one) : status;
 }
@@ -139,7 +155,9 @@ brink_status leaf_string_body(schema_compiler *c, const conjunction *leaf, bool 
     for (uint32_t i = 0; i < leaf->count; i++) {
         yyjson_val *json = leaf->items[i].json, *text;
         if (leaf->items[i].kind == ITEM_VALUE)
-            TRY(narrow_text(c, &all, json));
+            TRY(narrow_texts(c, &all, json));
+        if (leaf->items[i].kind == ITEM_TEXTS)
+            TRY(narrow_texts(c, &all, yyjson_obj_get(json, "enum")));
         if (leaf->items[i].kind != ITEM_BASE)
             continue;
         if ((text = yyjson_obj_get(json, "pattern")) != NULL)

@@ -189,7 +189,7 @@ static brink_status allowed_names(schema_compiler *c, const members *m, dfa **ou
             continue;
         }
         TRY(schema_check(c, names));
-        static const char *const splitting[] = {"$ref", "allOf", "anyOf", "oneOf", "enum"};
+        static const char *const splitting[] = {"$ref", "allOf", "anyOf", "oneOf"};
         for (size_t k = 0; k < sizeof splitting / sizeof *splitting; k++)
             if (yyjson_obj_get(names, splitting[k]) != NULL)
                 return schema_refuse(c, "propertyNames", "with more than simple keywords");
@@ -198,6 +198,8 @@ static brink_status allowed_names(schema_compiler *c, const members *m, dfa **ou
         if ((mask & TYPE_STRING) == 0)
             list.never = true;
         items_add(&list, ITEM_BASE, names);
+        if (yyjson_obj_get(names, "enum") != NULL)
+            items_add(&list, ITEM_TEXTS, names);
         if ((names = yyjson_obj_get(names, "const")) != NULL) {
             if (yyjson_is_str(names))
                 items_add(&list, ITEM_VALUE, names);

@@ -69,8 +69,31 @@ static void schemas_hold(void **state)
         "{\"properties\": {\"t\": {\"const\": \"y\"}}, \"required\": [\"t\"]}], "
         "\"type\": \"object\"}",
         TEXTS("{\"t\":\"x\"}", "{\"z\":[{}],\"t\":\"y\"}"), TEXTS("{\"t\":\"z\"}", "{}"));
+    check_texts("{\"enum\": [\"\", \"a\", \"ab\", 1, null, [\"a\"]], \"maxLength\": 1}",
+                TEXTS("\"\"", "\"a\"", "1.0", "null", "[ \"\\u0061\" ]"),
+                TEXTS("\"ab\"", "\"aa\"", "11", "[]", "[\"a\",\"a\"]"));
+    check_texts("{\"type\": \"object\", \"propertyNames\": {\"enum\": [\"a\", \"bc\", 1]}}",
+                TEXTS("{}", "{\"bc\":[],\"a\":0}"), TEXTS("{\"b\":1}", "{\"\":1}"));
     check_texts("{\"format\": \"date\"}", TEXTS("\"2024-02-29\"", "\"2000-02-29\"", "7"),
                 TEXTS("\"2023-02-29\"", "\"1900-02-29\"", "\"2023-04-31\"", "\"0000-01-01\""));
+    support_end(context);
+}
+
+/* More readings at once than a few, told apart only by what comes late. */
+static void many_branches(void **state)
+{
+    static char json[16384];
+    size_t size = (size_t)sprintf(json, "{\"oneOf\": [");
+    (void)state;
+    context = support_context(1);
+    for (int i = 0; i < 100; i++)
+        size += (size_t)sprintf(json + size,
+                                "%s{\"type\": \"object\", \"properties\": {\"t\": {\"const\": "
+                                "\"k%d\"}}, \"required\": [\"t\", \"n%d\"]}",
+                                i != 0 ? "," : "", i, i);
+    sprintf(json + size, "]}");
+    check_texts(json, TEXTS("{\"n99\":1,\"t\":\"k99\"}", "{\"t\":\"k0\",\"n0\":{}}"),
+                TEXTS("{\"n98\":1,\"t\":\"k99\"}", "{\"t\":\"k100\"}"));
     support_end(context);
 }
 
@@ -94,6 +117,8 @@ static void refusals_name_the_keyword(void **state)
         {"{\"type\": \"object\", \"required\": [\"a\"], \"additionalProperties\": false}", NULL},
         {"{\"properties\": {\"a\": {\"$ref\": \"#\"}}, \"required\": [\"a\"], \"type\": \"object\"}",
          "x.json: schema: nothing can satisfy it"},
+        {"{\"const\": 12345678901234567890123}",
+         "x.json: schema: a number of more than 64 bits is not supported"},
         {"{\"minimum\": \"1\"}", NULL},
         {"[]", NULL},
         {"{", NULL},
@@ -314,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schemas_hold),
+        cmocka_unit_test(many_branches),
         cmocka_unit_test(refusals_name_the_keyword),
         cmocka_unit_test(masks_agree_with_trying),
         cmocka_unit_test(what_is_forced),
