@@ -2,6 +2,7 @@
    closing texts, refusals by name, limits, failing allocations. */
 #include "core/context.h"
 #include "text/schema.h"
+#include "text/utf8.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -272,6 +273,52 @@ static void what_is_forced(void **state)
     support_end(context);
 }
 
+/* A token's bytes are what it adds to the decoded text behind another token. */
+static void bytes_of_tokens(void **state)
+{
+    static const char *const names[] = {"smollm",          "llama2",  "llama3", "gemma",
+                                        "metaspace-first", "roberta", "bert",   "clip"};
+    (void)state;
+    context = support_context(1);
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        char path[100], alone[600], both[600];
+        uint64_t size, first, all;
+        uint32_t checked = 0, length, anchor = UINT32_MAX;
+        tokenizer *t;
+        token_trie *trie;
+        snprintf(path, sizeof path, "tests/fixtures/text/%s.json", names[k]);
+        uint8_t *json = support_read(path, &size);
+        support_ok(context, tokenizer_create(context, path, json, size, &t));
+        free(json);
+        support_ok(context, token_trie_create(context, t, NULL, 0, &trie));
+        for (uint32_t id = 0; id < tokenizer_size(t) && anchor == UINT32_MAX; id++) {
+            const char *bytes = token_trie_bytes(trie, id, &length);
+            if (bytes != NULL && length == 1 && bytes[0] == 'x')
+                anchor = id;
+        }
+        for (uint32_t id = 0; id < tokenizer_size(t) && anchor != UINT32_MAX; id++) {
+            uint32_t ids[2] = {anchor, id};
+            const char *bytes = token_trie_bytes(trie, id, &length);
+            if (tokenizer_is_special(t, id))
+                assert_null(bytes);
+            if (bytes == NULL || !utf8_valid(bytes, length))
+                continue;
+            support_ok(context, tokenizer_decode(t, ids, 1, true, alone, sizeof alone, &first));
+            support_ok(context, tokenizer_decode(t, ids, 2, true, both, sizeof both, &all));
+            if (all - first == length && memcmp(both + first, bytes, length) == 0)
+                checked++;
+            else if (strcmp(names[k], "bert") != 0 && strcmp(names[k], "clip") != 0)
+                fail_msg("%s: token %u (%s) is %.*s", names[k], id, tokenizer_spelling(t, id),
+                         (int)length, bytes);
+        }
+        if (checked == 0 && anchor != UINT32_MAX)
+            fail_msg("%s: nothing was compared", names[k]);
+        token_trie_destroy(trie);
+        tokenizer_destroy(t);
+    }
+    support_end(context);
+}
+
 static void notation_is_read(void **state)
 {
     static const struct {
@@ -343,6 +390,7 @@ int main(void)
         cmocka_unit_test(refusals_name_the_keyword),
         cmocka_unit_test(masks_agree_with_trying),
         cmocka_unit_test(what_is_forced),
+        cmocka_unit_test(bytes_of_tokens),
         cmocka_unit_test(notation_is_read),
         cmocka_unit_test(allocations_may_fail),
     };
