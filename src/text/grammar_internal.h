@@ -17,6 +17,7 @@ enum {
     GRAMMAR_MAX_DEPTH = 256,
     GRAMMAR_MAX_DECLARED = 64,   /* properties of one object whose order is free */
     GRAMMAR_MAX_SPACE = 256,     /* white space in a row                          */
+    GRAMMAR_MAX_NESTING = 1000,  /* rules entered within one another on one byte */
     GRAMMAR_BYTE_BUDGET = 20000, /* steps that one byte may take                 */
     GRAMMAR_MAX_LEAST = 1 << 20  /* what takes more bytes to complete is not begun */
 };
@@ -129,7 +130,8 @@ struct grammar_state {
     frame *frames; /* [count] */
     uint32_t *slots;
     uint32_t count, capacity, slot_count;
-    uint32_t budget; /* of the present byte */
+    uint32_t budget;  /* of the present byte */
+    uint32_t nesting; /* rules entered without taking it */
     brink_status status;
     stacks now;
 };

@@ -96,6 +96,8 @@ static bool fits(const grammar_state *s, uint32_t node, uint32_t parent)
 }
 
 static void enter(grammar_state *s, uint32_t node, uint32_t parent, uint8_t byte, stacks *out);
+static void enter_node(grammar_state *s, const rule *r, uint32_t node, uint32_t parent,
+                       uint8_t byte, stacks *out);
 
 static void enter_sequence(grammar_state *s, uint32_t node, uint32_t element, uint32_t parent,
                            uint8_t byte, stacks *out)
@@ -116,9 +118,17 @@ static void enter_sequence(grammar_state *s, uint32_t node, uint32_t element, ui
 static void enter(grammar_state *s, uint32_t node, uint32_t parent, uint8_t byte, stacks *out)
 {
     const rule *r = &s->g->rules[node];
-    if (s->budget == 0 || !fits(s, node, parent))
+    if (s->budget == 0 || s->nesting == GRAMMAR_MAX_NESTING || !fits(s, node, parent))
         return;
     s->budget--;
+    s->nesting++;
+    enter_node(s, r, node, parent, byte, out);
+    s->nesting--;
+}
+
+static void enter_node(grammar_state *s, const rule *r, uint32_t node, uint32_t parent,
+                       uint8_t byte, stacks *out)
+{
     if ((r->first[byte >> 6] >> (byte & 63) & 1) == 0) {
         if (r->nullable)
             state_step(s, parent, byte, out);

@@ -54,9 +54,6 @@ static brink_status visit_left(notation *n, const term *t, uint32_t depth)
 {
     if (t->kind == TERM_RULE)
         return n->rules[t->rule].regular ? BRINK_OK : visit(n, t->rule, depth + 1);
-    if (t->kind == TERM_REPEAT && t->high == UINT32_MAX && !t->regular && t->child->nullable)
-        return core_fail(n->b->g->context, BRINK_UNSUPPORTED,
-                         "%s: repeats a recursive rule that may be empty", n->b->where);
     for (const term *c = t->child; c != NULL; c = c->next) {
         TRY(visit_left(n, c, depth));
         if (t->kind == TERM_SEQUENCE && !c->nullable)
@@ -77,6 +74,17 @@ static brink_status visit(notation *n, uint32_t rule, uint32_t depth)
     r->visit = 1;
     TRY(visit_left(n, r->body, depth));
     r->visit = 2;
+    return BRINK_OK;
+}
+
+/* An endless repeat of what may be empty would turn without taking a byte. */
+static brink_status check_repeats(notation *n, const term *t)
+{
+    if (t->kind == TERM_REPEAT && t->high == UINT32_MAX && !t->regular && t->child->nullable)
+        return core_fail(n->b->g->context, BRINK_UNSUPPORTED,
+                         "%s: repeats a recursive rule that may be empty", n->b->where);
+    for (const term *c = t->child; c != NULL; c = c->next)
+        TRY(check_repeats(n, c));
     return BRINK_OK;
 }
 
@@ -229,10 +237,14 @@ static brink_status repeat_node(notation *n, const term *t, uint32_t *node)
         n->b->g->rules[choice].items[1] = more;
         tail = choice;
     }
-    for (uint32_t i = 0; i < t->low; i++) {
-        pair[0] = child;
-        pair[1] = tail;
-        TRY(list_node(n, RULE_SEQUENCE, pair, 2, &tail));
+    if (t->low != 0) {
+        uint32_t *items = ARENA_ARRAY(&n->b->work.scratch, uint32_t, t->low + 1ull);
+        if (items == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        for (uint32_t i = 0; i < t->low; i++)
+            items[i] = child;
+        items[t->low] = tail;
+        TRY(list_node(n, RULE_SEQUENCE, items, t->low + 1, &tail));
     }
     *node = tail;
     return BRINK_OK;
@@ -269,6 +281,7 @@ static brink_status compile(notation *n)
     TRY(classify_all(n));
     for (uint32_t i = 0; i < n->count; i++)
         if (!n->rules[i].regular) {
+            TRY(check_repeats(n, n->rules[i].body));
             TRY(visit(n, i, 0));
             TRY(list_node(n, RULE_CHOICE, (uint32_t[]){0}, 1, &n->rules[i].node));
         }

@@ -108,7 +108,7 @@ static void refusals_name_the_keyword(void **state)
          "x.json: schema: keyword \"if\" is not supported"},
         {"{\"oneOf\": [{\"type\": \"integer\"}, {\"minimum\": 2}]}",
          "x.json: schema: keyword \"oneOf\" with branches that may overlap is not supported"},
-        {"{\"format\": \"uri\"}", "x.json: schema: keyword \"format\" \"uri\" is not supported"},
+        {"{\"format\": \"iri\"}", "x.json: schema: keyword \"format\" \"iri\" is not supported"},
         {"{\"pattern\": \"a(?=b)\"}",
          "x.json: schema: pattern \"a(?=b)\": lookahead is not supported"},
         {"{\"pattern\": \"(?:a{900}b{900}){900}\"}", NULL},
@@ -325,6 +325,7 @@ static void notation_is_read(void **state)
         const char *text, *error;
     } cases[] = {
         {"root ::= root \"a\" | \"b\"", "g: rule root begins with itself, which is not supported"},
+        {"root ::= \"[\" (root?)* \"]\"", "g: repeats a recursive rule that may be empty"},
         {"root ::= a", "g: there is no rule a"},
         {"a ::= \"x\"", "g: there is no rule root"},
         {"root ::= \"x", "g: line 1: \" is missing"},
@@ -339,6 +340,24 @@ static void notation_is_read(void **state)
                              BRINK_OK);
         assert_string_equal(brink_error(context), cases[i].error);
     }
+    support_end(context);
+}
+
+static void repeats_of_recursive_rules(void **state)
+{
+    static const char text[] = "root ::= r{300,302} (\";\" r)* \".\"\nr ::= \"(\" r? \")\"";
+    grammar *g;
+    char many[700];
+    (void)state;
+    context = support_context(1);
+    support_ok(context, grammar_create(context, NULL, text, sizeof text - 1, &g));
+    for (uint32_t n = 299; n <= 303; n++) {
+        for (uint32_t i = 0; i < n; i++)
+            memcpy(many + 2 * (size_t)i, "()", 2);
+        strcpy(many + 2 * (size_t)n, ";((()));().");
+        assert_int_equal(accepts(g, many), n >= 300 && n <= 302);
+    }
+    grammar_destroy(g);
     support_end(context);
 }
 
@@ -392,6 +411,7 @@ int main(void)
         cmocka_unit_test(what_is_forced),
         cmocka_unit_test(bytes_of_tokens),
         cmocka_unit_test(notation_is_read),
+        cmocka_unit_test(repeats_of_recursive_rules),
         cmocka_unit_test(allocations_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
