@@ -281,9 +281,30 @@ brink_status schema_resolve(schema_compiler *c, const char *reference, yyjson_va
     "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 #define ATOM "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 #define HOST_LABEL "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+#define HEX4 "[0-9A-Fa-f]{1,4}"
+#define TAIL6 "(?:" HEX4 ":" HEX4 "|" OCTET "(?:\\." OCTET "){3})"
+#define IPV6                                                                                       \
+    "(?:(?:" HEX4 ":){6}" TAIL6 "|::(?:" HEX4 ":){5}" TAIL6 "|(?:" HEX4 ")?::(?:" HEX4             \
+    ":){4}" TAIL6 "|(?:(?:" HEX4 ":)?" HEX4 ")?::(?:" HEX4 ":){3}" TAIL6 "|(?:(?:" HEX4            \
+    ":){0,2}" HEX4 ")?::(?:" HEX4 ":){2}" TAIL6 "|(?:(?:" HEX4 ":){0,3}" HEX4 ")?::" HEX4          \
+    ":" TAIL6 "|(?:(?:" HEX4 ":){0,4}" HEX4 ")?::" TAIL6 "|(?:(?:" HEX4 ":){0,5}" HEX4 ")?::" HEX4 \
+    "|(?:(?:" HEX4 ":){0,6}" HEX4 ")?::)"
+#define SECONDS "[0-9]+S"
+#define MINUTES "[0-9]+M(?:" SECONDS ")?"
+#define CLOCK "T(?:[0-9]+H(?:" MINUTES ")?|" MINUTES "|" SECONDS ")"
+#define MONTHS "[0-9]+M(?:[0-9]+D)?"
+#define PATH_CHAR "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
+#define USER_CHAR "(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})"
+#define NAME_CHAR "(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
+#define SEGMENTS "(?:/" PATH_CHAR "*)*"
+#define URI                                                                                        \
+    "[A-Za-z][A-Za-z0-9+.-]*:(?://(?:" USER_CHAR "*@)?(?:" NAME_CHAR "*|\\[" IPV6                  \
+    "\\])(?::[0-9]*)?" SEGMENTS "|/(?:" PATH_CHAR "+" SEGMENTS ")?|" PATH_CHAR "+" SEGMENTS        \
+    "|)(?:\\?(?:" PATH_CHAR "|[/?])*)?(?:#(?:" PATH_CHAR "|[/?])*)?"
 #define OCTET "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 
-/* RFC 3339 without leap seconds; RFC 4122; RFC 5321 without quoted names and address literals. */
+/* RFC 3339 without leap seconds; RFC 4122; RFC 5321 without quoted names and address literals; RFC
+   4291; RFC 3986 (no IPvFuture); RFC 6901. */
 const char *schema_format(const char *name)
 {
     static const char *const formats[][2] = {
@@ -293,6 +314,11 @@ const char *schema_format(const char *name)
         {"uuid", "^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"},
         {"email", "^" ATOM "(?:\\." ATOM ")*@" HOST_LABEL "(?:\\." HOST_LABEL ")*$"},
         {"ipv4", "^" OCTET "(?:\\." OCTET "){3}$"},
+        {"ipv6", "^" IPV6 "$"},
+        {"duration",
+         "^P(?:(?:[0-9]+D|" MONTHS "|[0-9]+Y(?:" MONTHS ")?)(?:" CLOCK ")?|" CLOCK "|[0-9]+W)$"},
+        {"uri", "^" URI "$"},
+        {"json-pointer", "^(?:/(?:[^~/]|~[01])*)*$"},
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcmp(formats[i][0], name) == 0)
