@@ -46,7 +46,7 @@ static uint32_t id_for(const tokenizer *t, const added_token *token, uint32_t hi
     known = vocab_find(&t->vocabulary, token->content, token->size);
     if (known != VOCAB_NONE)
         return known;
-    uint32_t count = t->vocabulary.count;
+    uint32_t count = t->model_size;
     return highest != VOCAB_NONE && (highest >= count || count == 0) ? highest + 1 : count;
 }
 

@@ -7,8 +7,6 @@
 #include "text/tokenizer_internal.h"
 #include "text/utf8.h"
 
-#include <stdio.h>
-
 enum { FEW_SYMBOLS = 48 };
 #define RANK_NONE UINT32_MAX
 
@@ -103,11 +101,6 @@ brink_status bpe_read(tokenizer *t, yyjson_val *json)
     for (uint32_t code = 0; code < CHAR_TABLE; code++) {
         char bytes[4];
         t->char_ids[code] = vocab_find(&t->vocabulary, bytes, utf8_write(code, bytes));
-    }
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        char name[8];
-        int n = snprintf(name, sizeof name, "<0x%02X>", byte);
-        t->byte_ids[byte] = vocab_find(&t->vocabulary, name, (uint32_t)n);
     }
     t->cache = core_calloc(t->context, CACHE_ENTRIES, sizeof *t->cache);
     return t->cache != NULL ? BRINK_OK : BRINK_OUT_OF_MEMORY;

@@ -42,6 +42,14 @@ static brink_status read_one(tokenizer *t, yyjson_val *json, normalizer *n)
         TRY(tokenizer_text(t, json, "content", "", &n->content, &n->content_size));
         return pattern_read(t, "normalizer Replace", json_get(json, "pattern"), &n->what);
     }
+    if (strcmp(type, "Nmt") == 0) {
+        n->kind = NORMALIZE_NMT;
+        return BRINK_OK;
+    }
+    if (strcmp(type, "Precompiled") == 0) {
+        n->kind = NORMALIZE_PRECOMPILED;
+        return precompiled_read(t, json, n);
+    }
     if (strcmp(type, "BertNormalizer") == 0) {
         n->kind = NORMALIZE_BERT;
         n->clean_text = json_bool(json, "clean_text", true);
@@ -145,6 +153,23 @@ static brink_status bert_clean(const normalizer *n, const char *text, uint32_t s
     return BRINK_OK;
 }
 
+/* sentencepiece's rules for machine translation: some controls vanish, blanks of all kinds and what
+   breaks words become spaces. */
+static brink_status nmt(const char *text, uint32_t size, buffer *out)
+{
+    for (uint32_t i = 0; i < size;) {
+        uint32_t from = i, c = utf8_next(text, &i);
+        if ((c >= 1 && c <= 8) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F ||
+            c == 0x9F)
+            continue;
+        bool blank = c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == 0x1680 ||
+                     (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+                     c == 0xFEFF || c == UTF8_REPLACEMENT;
+        TRY(blank ? buffer_append(out, " ", 1) : buffer_append(out, text + from, i - from));
+    }
+    return BRINK_OK;
+}
+
 static brink_status bert(tokenizer *t, const normalizer *n, const char *text, uint32_t size,
                          buffer *out)
 {
@@ -186,6 +211,10 @@ static brink_status apply(tokenizer *t, const normalizer *n, const char *text, u
         return bert(t, n, text, size, out);
     case NORMALIZE_BYTE_LEVEL:
         return byte_level_put(out, text, size);
+    case NORMALIZE_NMT:
+        return nmt(text, size, out);
+    case NORMALIZE_PRECOMPILED:
+        return precompiled_apply(n, text, size, out);
     }
     return BRINK_OK;
 }

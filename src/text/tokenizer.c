@@ -2,6 +2,8 @@
 #include "text/tokenizer_internal.h"
 #include "text/utf8.h"
 
+#include <stdio.h>
+
 enum { LONGEST_TEXT = 1 << 28 };
 
 brink_status tokenizer_unsupported(tokenizer *t, const char *part, const char *what)
@@ -52,15 +54,31 @@ brink_status vocabulary_read(tokenizer *t, yyjson_val *json)
     yyjson_obj_foreach(json, i, n, key, id)
         TRY(vocab_add(&t->vocabulary, yyjson_get_str(key), (uint32_t)yyjson_get_len(key),
                       (uint32_t)yyjson_get_uint(id)));
+    t->model_size = t->vocabulary.count;
     return BRINK_OK;
+}
+
+/* The tokens that stand for single bytes. */
+static void find_byte_tokens(tokenizer *t)
+{
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        char name[8];
+        int n = snprintf(name, sizeof name, "<0x%02X>", byte);
+        t->byte_ids[byte] = vocab_find(&t->vocabulary, name, (uint32_t)n);
+    }
 }
 
 static brink_status read_model(tokenizer *t, yyjson_val *json)
 {
     /* Old files leave the type out; only BPE has merges. */
     const char *type = json_string(json, "type", json_get(json, "merges") != NULL ? "BPE" : "");
+    yyjson_val *vocabulary = json_get(json, "vocab");
+    if (json_get(json, "type") == NULL && yyjson_is_arr(vocabulary))
+        type = "Unigram";
     if (strcmp(type, "BPE") == 0)
         return bpe_read(t, json);
+    if (strcmp(type, "Unigram") == 0)
+        return unigram_read(t, json);
     if (strcmp(type, "WordPiece") == 0 || strcmp(type, "WordLevel") == 0) {
         t->model = strcmp(type, "WordPiece") == 0 ? MODEL_WORDPIECE : MODEL_WORDLEVEL;
         return wordpiece_read(t, json);
@@ -73,6 +91,7 @@ static brink_status read_all(tokenizer *t, yyjson_val *root)
     if (!yyjson_is_obj(root))
         return tokenizer_malformed(t, "is not a JSON object");
     TRY(read_model(t, json_get(root, "model")));
+    find_byte_tokens(t);
     TRY(normalizers_read(t, json_get(root, "normalizer")));
     TRY(pretokenizers_read(t, json_get(root, "pre_tokenizer")));
     TRY(post_processor_read(t, json_get(root, "post_processor")));
@@ -94,7 +113,6 @@ brink_status tokenizer_create(brink_context *context, const char *file_name, con
     t->context = context;
     t->file = file_name;
     t->unknown = VOCAB_NONE;
-    memset(t->byte_ids, 0xFF, sizeof t->byte_ids);
     t->input.context = t->spare.context = t->normal.context = t->word.context = context;
     t->front.text.context = t->back.text.context = context;
     t->texts.text.context = t->other_texts.text.context = context;
@@ -122,6 +140,7 @@ void tokenizer_destroy(tokenizer *t)
     for (uint32_t i = 0; i < t->decoder_count; i++)
         regex_destroy(t->decoders[i].what.compiled);
     bpe_free(t);
+    unigram_free(t);
     vocab_free(&t->vocabulary);
     vocab_free(&t->added_vocabulary);
     pieces_free(&t->front);
@@ -137,6 +156,7 @@ void tokenizer_destroy(tokenizer *t)
     core_free(context, t->added_by_id);
     core_free(context, t->found.at);
     core_free(context, t->ids.at);
+    core_free(context, t->cuts.at);
     core_free(context, t->before.at);
     core_free(context, t->behind.at);
     arena_free(&t->memory);
@@ -167,6 +187,18 @@ static brink_status find_added(tokenizer *t, const char *text, uint32_t size)
     return BRINK_OK;
 }
 
+static brink_status encode_word(tokenizer *t, const char *word, uint32_t size)
+{
+    switch (t->model) {
+    case MODEL_BPE:
+        return bpe_encode(t, word, size);
+    case MODEL_UNIGRAM:
+        return unigram_encode(t, word, size);
+    default:
+        return wordpiece_encode(t, word, size);
+    }
+}
+
 static brink_status encode(tokenizer *t, const char *text, uint64_t bytes, bool add_special)
 {
     t->ids.count = 0;
@@ -189,8 +221,7 @@ static brink_status encode(tokenizer *t, const char *text, uint64_t bytes, bool 
         if (one->id != VOCAB_NONE)
             TRY(ids_add(t, &t->ids, one->id));
         else if (one->size != 0)
-            TRY(t->model == MODEL_BPE ? bpe_encode(t, word, one->size)
-                                      : wordpiece_encode(t, word, one->size));
+            TRY(encode_word(t, word, one->size));
     }
     for (uint32_t i = 0; add_special && i < t->behind.count; i++)
         TRY(ids_add(t, &t->ids, t->behind.at[i]));

@@ -70,15 +70,19 @@ typedef enum normalizer_kind {
     NORMALIZE_STRIP,
     NORMALIZE_STRIP_ACCENTS,
     NORMALIZE_BERT,
-    NORMALIZE_BYTE_LEVEL
+    NORMALIZE_BYTE_LEVEL,
+    NORMALIZE_NMT,
+    NORMALIZE_PRECOMPILED
 } normalizer_kind;
 
 typedef struct normalizer {
     normalizer_kind kind;
     unicode_form form;
-    pattern what; /* replace */
-    const char *content;
+    pattern what;        /* replace */
+    const char *content; /* what replaces or is prepended; of Precompiled all, each NUL-ended */
     uint32_t content_size;
+    const uint8_t *units; /* [unit_count] little-endian u32: Precompiled's trie */
+    uint32_t unit_count;
     bool left, right; /* strip */
     bool clean_text, chinese_chars, strip_accents, lowercase;
 } normalizer;
@@ -150,7 +154,25 @@ typedef struct added_set {
     uint32_t from[257];
 } added_set;
 
-typedef enum model_kind { MODEL_BPE, MODEL_WORDPIECE, MODEL_WORDLEVEL } model_kind;
+typedef enum model_kind { MODEL_BPE, MODEL_WORDPIECE, MODEL_WORDLEVEL, MODEL_UNIGRAM } model_kind;
+
+typedef struct trie_node {
+    uint32_t token; /* what ends here, VOCAB_NONE if nothing does */
+    uint32_t first; /* child; the others follow                   */
+    uint16_t children;
+    unsigned char label;
+} trie_node;
+
+typedef struct trie {
+    trie_node *nodes; /* [count], the root first */
+    uint32_t count, capacity;
+} trie;
+
+/* The best way to cut the text before a place. */
+typedef struct best_path {
+    double score;
+    uint32_t start, id; /* of the last piece; VOCAB_NONE in `start`: none leads here */
+} best_path;
 
 typedef struct merge {
     uint32_t left, right; /* VOCAB_NONE in `left`: a free slot */
@@ -184,7 +206,8 @@ struct tokenizer {
 
     model_kind model;
     vocab vocabulary;
-    uint32_t unknown; /* VOCAB_NONE if there is none */
+    uint32_t model_size; /* tokens, as new ones are numbered behind */
+    uint32_t unknown;    /* VOCAB_NONE if there is none             */
     bool byte_fallback, ignore_merges, fuse_unknown;
     const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix */
     uint32_t prefix_size, suffix_size, longest_word;
@@ -192,6 +215,9 @@ struct tokenizer {
     uint32_t merge_mask;
     uint32_t char_ids[CHAR_TABLE]; /* ids of single characters below CHAR_TABLE */
     uint32_t byte_ids[256];        /* of <0x00> to <0xFF>                       */
+    trie trie;                     /* of Unigram's pieces                       */
+    double *scores;                /* [vocabulary.size]                         */
+    double unknown_score;
 
     added_token *added;
     uint32_t added_count;
@@ -216,7 +242,9 @@ struct tokenizer {
     uint64_t *heap;
     uint32_t heap_capacity;
     cache_entry *cache;
-    id_list ids;
+    id_list ids, cuts;
+    best_path *best;
+    uint32_t best_capacity;
     token_texts texts, other_texts;
 };
 
@@ -239,6 +267,9 @@ brink_status segment_add(tokenizer *t, uint32_t start, uint32_t end, bool is_mat
 brink_status normalizers_read(tokenizer *t, yyjson_val *json);
 brink_status normalize(tokenizer *t, const char *text, uint32_t size, buffer *out);
 
+brink_status precompiled_read(tokenizer *t, yyjson_val *json, normalizer *n);
+brink_status precompiled_apply(const normalizer *n, const char *text, uint32_t size, buffer *out);
+
 brink_status pretokenizers_read(tokenizer *t, yyjson_val *json);
 /* From t->front back to t->front. */
 brink_status pretokenize(tokenizer *t);
@@ -252,6 +283,9 @@ brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size);
 void bpe_free(tokenizer *t);
 brink_status wordpiece_read(tokenizer *t, yyjson_val *json);
 brink_status wordpiece_encode(tokenizer *t, const char *text, uint32_t size);
+brink_status unigram_read(tokenizer *t, yyjson_val *json);
+brink_status unigram_encode(tokenizer *t, const char *text, uint32_t size);
+void unigram_free(tokenizer *t);
 brink_status vocabulary_read(tokenizer *t, yyjson_val *json);
 
 brink_status post_processor_read(tokenizer *t, yyjson_val *json);

@@ -21,6 +21,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from tokenizers import processors, trainers
 
 sys.path.insert(0, str(Path(__file__).parent))
+import charsmap  # noqa: E402
 import templates  # noqa: E402
 
 SAMPLES = [
@@ -146,6 +147,40 @@ def edit(t, change):
     return Tokenizer.from_str(json.dumps(data))
 
 
+def unigrams():
+    """Unigram with a character map as XLM-R and T5 have it, and with byte tokens as newer ones do."""
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    lines = [s for s in SAMPLES if 0 < len(s) < 300] * 3
+    precompiled = normalizers.Precompiled(charsmap.build(charsmap.table()))
+    spaces = normalizers.Replace(Regex(" {2,}"), " ")
+
+    def trained(normalizer, pre_tokenizer, size=600, **kwargs):
+        t = Tokenizer(models.Unigram())
+        t.normalizer = normalizer
+        if pre_tokenizer:
+            t.pre_tokenizer = pre_tokenizer
+        t.train_from_iterator(lines, trainers.UnigramTrainer(vocab_size=size, special_tokens=special, unk_token="<unk>", show_progress=False, **kwargs))
+        t.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+        t.decoder = decoders.Metaspace()
+        return t
+
+    t = trained(normalizers.Sequence([precompiled, spaces]), pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]))
+    t.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    yield "unigram-xlmr", t
+    t = trained(normalizers.Sequence([precompiled, normalizers.Strip(left=False), spaces]), pre_tokenizers.Metaspace(prepend_scheme="first"))
+    yield "unigram-t5", t
+    t = trained(normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), None, 400)
+
+    def with_bytes(d):
+        vocab = d["model"]["vocab"]
+        least = min(score for _, score in vocab)
+        d["model"].update(byte_fallback=True, vocab=vocab + [[f"<0x{b:02X}>", least - 1] for b in range(256)])
+
+    t = edit(t, with_bytes)
+    t.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    yield "unigram-bytes", t
+
+
 def made():
     """Tokenizers in the manner of published models, and some that only exercise options."""
     out = {}
@@ -212,6 +247,8 @@ def made():
         t.train_from_iterator(SAMPLES, trainers.BpeTrainer(vocab_size=400, special_tokens=["<unk>", "[MASK]"], show_progress=False, limit_alphabet=60))
         t.decoder = decoders.Metaspace(prepend_scheme=scheme)
         out["metaspace-" + scheme] = t
+    for name, t in unigrams():
+        out[name] = t
     for behavior in ("removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"):
         for invert in (False, True):
             t = Tokenizer(models.WordLevel({c: i for i, c in enumerate(["<unk>", "a", "b", " ", "  ", "\n", "-", "--", "1", "2"])}, unk_token="<unk>"))
@@ -339,7 +376,7 @@ def main():
                 continue
             path = str(Path(folder) / (name + ".json"))
             t.save(path)
-            differ += compare(options.driver, name, path, texts, loose_stream=name in ("llama2", "gemma"))
+            differ += compare(options.driver, name, path, texts, loose_stream=name in ("llama2", "gemma", "unigram-bytes"))
     for path in options.tokenizer:
         differ += compare(options.driver, Path(path).name, path, texts)
     if not options.only:

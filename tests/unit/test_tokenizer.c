@@ -196,13 +196,23 @@ static void refuses_by_name(void **state)
     } cases[] = {
         {"[]", "t.json: is not a JSON object"},
         {"{}", "t.json: model type \"\" is not supported"},
-        {"{\"model\": {\"type\": \"Unigram\"}}", "t.json: model type \"Unigram\" is not supported"},
+        {"{\"model\": {\"type\": \"Other\"}}", "t.json: model type \"Other\" is not supported"},
+        {"{\"model\": {\"type\": \"Unigram\"}}", "t.json: model has no vocabulary"},
+        {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", NaN]]}}",
+         "t.json: vocabulary: piece 0 has a score that is not finite"},
+        {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0], [\"b\"]]}}",
+         "t.json: vocabulary: piece 1 is not a pair of text and score"},
+        {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0]], \"unk_id\": 1}}",
+         "t.json: model: unk_id is not an id of the vocabulary"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
          " \"pre_tokenizer\": {\"type\": \"UnicodeScripts\"}}",
          "t.json: pre_tokenizer type \"UnicodeScripts\" is not supported"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
          " \"normalizer\": {\"type\": \"Precompiled\"}}",
-         "t.json: normalizer type \"Precompiled\" is not supported"},
+         "t.json: normalizer Precompiled has no precompiled_charsmap"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"normalizer\":"
+         " {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"/////w==\"}}",
+         "t.json: normalizer Precompiled: precompiled_charsmap is not a map"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
          " \"decoder\": {\"type\": \"CTC\"}}",
          "t.json: decoder type \"CTC\" is not supported"},
@@ -226,6 +236,31 @@ static void refuses_by_name(void **state)
         assert_string_equal(brink_error(context), cases[i].error);
         assert_int_equal(brink_context_memory(context).live, support_idle);
     }
+    brink_context_destroy(context);
+}
+
+/* The best path, not the longest piece; unknown neighbours are one token, or their bytes. */
+static void finds_the_best_pieces(void **state)
+{
+    static const char json[] =
+        "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"byte_fallback\": true, \"vocab\":"
+        " [[\"<unk>\", 0], [\"a\", -1], [\"b\", -1.5], [\"ab\", -3], [\"abc\", -2], [\"<0xC3>\", -9],"
+        " [\"<0xA9>\", -9]]}}";
+    static const uint32_t expected[] = {1, 2, 4, 0, 1, 5, 6, 0};
+    static const char in[] = "ababcxya\xC3\xA9"; /* known bytes, then unknown ones */
+    brink_context *context;
+    tokenizer *t;
+    uint32_t count;
+    (void)state;
+    context = support_context(1);
+    assert_int_equal(tokenizer_create(context, "t.json", json, sizeof json - 1, &t), BRINK_OK);
+    assert_int_equal(tokenizer_encode(t, in, sizeof in - 1, false, ids, 1 << 16, &count), BRINK_OK);
+    assert_int_equal(count, 7);
+    assert_memory_equal(ids, expected, 7 * sizeof *ids);
+    assert_int_equal(tokenizer_encode(t, "\xC3\xA8", 2, false, ids, 1 << 16, &count), BRINK_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(ids[0], 0);
+    tokenizer_destroy(t);
     brink_context_destroy(context);
 }
 
@@ -356,7 +391,7 @@ int main(void)
         cmocka_unit_test(agrees_with_the_library), cmocka_unit_test(answers_about_tokens),
         cmocka_unit_test(long_words_are_fine),     cmocka_unit_test(refuses_by_name),
         cmocka_unit_test(survives_mutations),      cmocka_unit_test(survives_failing_allocations),
-        cmocka_unit_test(patterns_match_and_end),
+        cmocka_unit_test(patterns_match_and_end),  cmocka_unit_test(finds_the_best_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,160 @@
+/* precompiled.c — sentencepiece's character map: a double-array trie from byte sequences to
+   replacements, kept in tokenizer.json as base64.
+
+   The blob is u32 size of the trie in bytes, the trie's units as u32, and the replacements, each
+   ended by NUL; all little-endian. A unit holds its label in bits 0-7 (and bit 31, set in values),
+   in bit 8 whether a value belongs to it, and the distance to its children from bit 10 on, counted
+   in 256s if bit 9 is set (Yata, "darts-clone").
+
+   As in the library a grapheme of less than six bytes is looked up whole, and what else there is
+   character by character; the shortest entry that begins the text replaces all of it. Invariant: no
+   index leaves the trie, whatever the units say. */
+#include "text/tokenizer_internal.h"
+#include "text/utf8.h"
+
+#include <utf8proc.h>
+
+enum { SHORT_GRAPHEME = 6 };
+
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Decodes in place of `out`, which has room for 3/4 of `size`; false if it is not padded base64. */
+static bool base64_decode(const char *text, size_t size, uint8_t *out, uint32_t *bytes)
+{
+    size_t padding = 0;
+    *bytes = 0;
+    if (size % 4 != 0)
+        return false;
+    while (padding < 2 && padding < size && text[size - 1 - padding] == '=')
+        padding++;
+    for (size_t i = 0; i < size; i += 4) {
+        uint32_t word = 0, kept = i + 4 == size ? 3 - (uint32_t)padding : 3;
+        for (size_t k = i; k < i + 4; k++) {
+            int digit = k >= size - padding ? 0 : base64_digit(text[k]);
+            if (digit < 0)
+                return false;
+            word = word << 6 | (uint32_t)digit;
+        }
+        for (uint32_t k = 0; k < kept; k++)
+            out[(*bytes)++] = (uint8_t)(word >> (16 - 8 * k));
+    }
+    return true;
+}
+
+static uint32_t read_u32(const uint8_t *from)
+{
+    return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+}
+
+brink_status precompiled_read(tokenizer *t, yyjson_val *json, normalizer *n)
+{
+    static const char broken[] = "normalizer Precompiled: precompiled_charsmap is not a map";
+    yyjson_val *text = json_get(json, "precompiled_charsmap");
+    uint32_t bytes, trie_bytes;
+    if (!yyjson_is_str(text))
+        return tokenizer_malformed(t, "normalizer Precompiled has no precompiled_charsmap");
+    size_t size = yyjson_get_len(text);
+    uint8_t *blob = arena_alloc(&t->memory, size / 4 * 3 + 1);
+    if (blob == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    if (size > UINT32_MAX || !base64_decode(yyjson_get_str(text), size, blob, &bytes) || bytes < 4)
+        return tokenizer_malformed(t, broken);
+    trie_bytes = read_u32(blob);
+    if (trie_bytes > bytes - 4)
+        return tokenizer_malformed(t, broken);
+    n->units = blob + 4;
+    n->unit_count = trie_bytes / 4;
+    n->content = (const char *)n->units + 4 * (size_t)n->unit_count;
+    n->content_size = bytes - 4 - 4 * n->unit_count;
+    if (!utf8_valid(n->content, n->content_size))
+        return tokenizer_malformed(t, broken);
+    return BRINK_OK;
+}
+
+/* The value of the shortest entry that text[0, size) begins with. */
+static bool look_up(const normalizer *n, const char *text, uint32_t size, uint32_t *value)
+{
+    uint32_t node = 0;
+    if (n->unit_count == 0)
+        return false;
+    uint32_t unit = read_u32(n->units);
+    for (uint32_t i = 0; i < size && text[i] != 0; i++) {
+        uint32_t label = (uint8_t)text[i];
+        node ^= unit >> 10 << ((unit & 1u << 9) >> 6);
+        node ^= label;
+        if (node >= n->unit_count)
+            return false;
+        unit = read_u32(n->units + 4 * (size_t)node);
+        if ((unit & (1u << 31 | 0xFF)) != label)
+            return false;
+        if ((unit >> 8 & 1) == 0)
+            continue;
+        node ^= unit >> 10 << ((unit & 1u << 9) >> 6);
+        if (node >= n->unit_count)
+            return false;
+        *value = read_u32(n->units + 4 * (size_t)node) & 0x7FFFFFFFu;
+        return true;
+    }
+    return false;
+}
+
+/* What replaces text[0, size), up to its NUL; false if nothing does. */
+static bool replacement(const normalizer *n, const char *text, uint32_t size, const char **with,
+                        uint32_t *with_size)
+{
+    uint32_t value;
+    if (!look_up(n, text, size, &value) || value > n->content_size ||
+        (value < n->content_size && ((unsigned char)n->content[value] & 0xC0) == 0x80))
+        return false;
+    const char *from = n->content + value;
+    const char *end = memchr(from, 0, n->content_size - value);
+    *with = from;
+    *with_size = end != NULL ? (uint32_t)(end - from) : n->content_size - value;
+    return true;
+}
+
+/* The end of the grapheme cluster (UAX #29) that begins at `from`. */
+static uint32_t grapheme_end(const char *text, uint32_t size, uint32_t from)
+{
+    utf8proc_int32_t state = 0;
+    uint32_t i = from, last = utf8_next(text, &i);
+    while (i < size) {
+        uint32_t next = i, code = utf8_next(text, &next);
+        if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)last, (utf8proc_int32_t)code,
+                                             &state))
+            break;
+        i = next;
+        last = code;
+    }
+    return i;
+}
+
+brink_status precompiled_apply(const normalizer *n, const char *text, uint32_t size, buffer *out)
+{
+    for (uint32_t at = 0; at < size;) {
+        const char *with;
+        uint32_t with_size, end = grapheme_end(text, size, at);
+        if (end - at < SHORT_GRAPHEME && replacement(n, text + at, end - at, &with, &with_size)) {
+            TRY(buffer_append(out, with, with_size));
+            at = end;
+        }
+        while (at < end) {
+            uint32_t width = utf8_width(text[at]);
+            if (replacement(n, text + at, width, &with, &with_size))
+                TRY(buffer_append(out, with, with_size));
+            else
+                TRY(buffer_append(out, text + at, width));
+            at += width;
+        }
+    }
+    return BRINK_OK;
+}

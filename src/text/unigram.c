@@ -1,0 +1,254 @@
+/* unigram.c — the most probable cutting of a text into known pieces (Kudo 2018, "Subword
+   Regularization", section 3.1; Viterbi's algorithm).
+
+   best[i] is the best way to cut text[0, i): its score, its last piece and where that starts. A
+   trie walked from every character gives the pieces there, so that the time is the text's length
+   times the longest piece's. A character that is no piece itself may be unknown, at the lowest score
+   less a penalty; unknown neighbours become one token.
+
+   Invariant: the children of a trie node are contiguous and sorted by label. */
+#include "text/tokenizer_internal.h"
+#include "text/utf8.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define UNKNOWN_PENALTY 10.0
+
+/* ── The trie ── */
+
+typedef struct spelling {
+    const char *text;
+    uint32_t size, id;
+} spelling;
+
+static int by_spelling(const void *a, const void *b)
+{
+    const spelling *x = a, *y = b;
+    uint32_t n = x->size < y->size ? x->size : y->size;
+    int order = memcmp(x->text, y->text, n);
+    return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+/* The spellings of a node: list[low, high) share their first `depth` bytes. */
+typedef struct trie_range {
+    uint32_t low, high, depth;
+} trie_range;
+
+/* Adds the children of node `at`, whose spellings are `r`, behind the nodes there are. */
+static brink_status add_children(tokenizer *t, const spelling *list, trie_range r, uint32_t at,
+                                 trie_range **ranges, uint32_t *room)
+{
+    trie *tree = &t->trie;
+    while (r.low < r.high && list[r.low].size == r.depth)
+        r.low++;
+    tree->nodes[at].first = tree->count;
+    for (uint32_t from = r.low; from < r.high;) {
+        unsigned char label = (unsigned char)list[from].text[r.depth];
+        uint32_t to = from + 1;
+        while (to < r.high && (unsigned char)list[to].text[r.depth] == label)
+            to++;
+        TRY(array_grow(t->context, (void **)&tree->nodes, &tree->capacity, tree->count + 1ull,
+                       sizeof *tree->nodes));
+        TRY(array_grow(t->context, (void **)ranges, room, tree->count + 1ull, sizeof **ranges));
+        bool ends = list[from].size == r.depth + 1;
+        tree->nodes[tree->count] =
+            (trie_node){.token = ends ? list[from].id : VOCAB_NONE, .label = label};
+        (*ranges)[tree->count++] = (trie_range){from, to, r.depth + 1};
+        tree->nodes[at].children++;
+        from = to;
+    }
+    return BRINK_OK;
+}
+
+static brink_status build_trie(tokenizer *t, spelling *list, uint32_t count)
+{
+    trie *tree = &t->trie;
+    trie_range *ranges = NULL;
+    uint32_t room = 0;
+    qsort(list, count, sizeof *list, by_spelling);
+    brink_status status =
+        array_grow(t->context, (void **)&tree->nodes, &tree->capacity, 1, sizeof *tree->nodes);
+    if (status == BRINK_OK)
+        status = array_grow(t->context, (void **)&ranges, &room, 1, sizeof *ranges);
+    if (status == BRINK_OK) {
+        tree->nodes[0] = (trie_node){.token = VOCAB_NONE};
+        ranges[0] = (trie_range){0, count, 0};
+        tree->count = 1;
+    }
+    for (uint32_t i = 0; status == BRINK_OK && i < tree->count; i++)
+        status = add_children(t, list, ranges[i], i, &ranges, &room);
+    core_free(t->context, ranges);
+    return status;
+}
+
+/* The child of `node` by `label`, 0 if there is none. */
+static uint32_t trie_child(const trie *tree, uint32_t node, unsigned char label)
+{
+    uint32_t low = tree->nodes[node].first, high = low + tree->nodes[node].children;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        unsigned char here = tree->nodes[middle].label;
+        if (here == label)
+            return middle;
+        if (here < label)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return 0;
+}
+
+/* ── Reading ── */
+
+static brink_status bad_piece(tokenizer *t, size_t id, const char *reason)
+{
+    return core_fail(t->context, BRINK_BAD_INPUT, "%s: vocabulary: piece %llu %s", t->file,
+                     (unsigned long long)id, reason);
+}
+
+/* [["piece", score], …]: the place in the list is the id; of equal pieces the last one counts. */
+static brink_status read_pieces(tokenizer *t, yyjson_val *list, spelling *spellings)
+{
+    yyjson_val *one;
+    size_t i, n;
+    uint32_t distinct = 0;
+    yyjson_arr_foreach(list, i, n, one)
+    {
+        yyjson_val *text = yyjson_arr_get(one, 0), *score = yyjson_arr_get(one, 1);
+        if (yyjson_arr_size(one) != 2 || !yyjson_is_str(text) || !yyjson_is_num(score))
+            return bad_piece(t, i, "is not a pair of text and score");
+        t->scores[i] = yyjson_get_num(score);
+        if (!isfinite(t->scores[i]))
+            return bad_piece(t, i, "has a score that is not finite");
+        if (t->scores[i] < t->unknown_score || i == 0)
+            t->unknown_score = t->scores[i];
+        TRY(vocab_add(&t->vocabulary, yyjson_get_str(text), (uint32_t)yyjson_get_len(text),
+                      (uint32_t)i));
+    }
+    t->unknown_score -= UNKNOWN_PENALTY;
+    yyjson_arr_foreach(list, i, n, one)
+    {
+        const char *text = vocab_spelling(&t->vocabulary, (uint32_t)i);
+        uint32_t size = t->vocabulary.length[i];
+        if (vocab_find(&t->vocabulary, text, size) == i)
+            spellings[distinct++] = (spelling){text, size, (uint32_t)i};
+    }
+    return build_trie(t, spellings, distinct);
+}
+
+brink_status unigram_read(tokenizer *t, yyjson_val *json)
+{
+    yyjson_val *list = json_get(json, "vocab"), *unknown = json_get(json, "unk_id"), *one;
+    size_t count = yyjson_arr_size(list), i, n;
+    uint64_t bytes = 0;
+    t->model = MODEL_UNIGRAM;
+    t->byte_fallback = json_bool(json, "byte_fallback", false);
+    if (!yyjson_is_arr(list))
+        return tokenizer_malformed(t, "model has no vocabulary");
+    if (count > 1u << 27)
+        return tokenizer_malformed(t, "the vocabulary is too large");
+    if (unknown != NULL && (!yyjson_is_uint(unknown) || yyjson_get_uint(unknown) >= count))
+        return tokenizer_malformed(t, "model: unk_id is not an id of the vocabulary");
+    t->unknown = unknown != NULL ? (uint32_t)yyjson_get_uint(unknown) : VOCAB_NONE;
+    yyjson_arr_foreach(list, i, n, one) bytes += yyjson_get_len(yyjson_arr_get(one, 0));
+    TRY(vocab_create(&t->vocabulary, t->context, (uint32_t)count, (uint32_t)count, bytes));
+    t->scores = ARENA_ARRAY(&t->memory, double, count + 1);
+    spelling *spellings = core_alloc(t->context, (count + 1) * sizeof *spellings);
+    brink_status status = t->scores == NULL || spellings == NULL ? BRINK_OUT_OF_MEMORY : BRINK_OK;
+    if (status == BRINK_OK)
+        status = read_pieces(t, list, spellings);
+    core_free(t->context, spellings);
+    t->model_size = (uint32_t)count;
+    return status;
+}
+
+void unigram_free(tokenizer *t)
+{
+    core_free(t->context, t->trie.nodes);
+    core_free(t->context, t->best);
+}
+
+/* ── Encoding ── */
+
+static inline void reach(best_path *best, uint32_t end, uint32_t start, double score, uint32_t id)
+{
+    if (best[end].start == VOCAB_NONE || score > best[end].score)
+        best[end] = (best_path){score, start, id};
+}
+
+static brink_status no_unknown(tokenizer *t)
+{
+    return core_fail(t->context, BRINK_BAD_INPUT,
+                     "the text holds a character outside of the vocabulary, which has no token for "
+                     "unknown ones");
+}
+
+static brink_status find_best(tokenizer *t, const char *text, uint32_t size)
+{
+    best_path *best = t->best;
+    for (uint32_t i = 0; i <= size; i++)
+        best[i].start = VOCAB_NONE;
+    best[0].score = 0;
+    for (uint32_t at = 0; at < size;) {
+        uint32_t width = utf8_width(text[at]), node = 0;
+        bool known = false;
+        for (uint32_t end = at; end < size;) {
+            node = trie_child(&t->trie, node, (unsigned char)text[end++]);
+            if (node == 0)
+                break;
+            uint32_t id = t->trie.nodes[node].token;
+            if (id == VOCAB_NONE)
+                continue;
+            reach(best, end, at, best[at].score + t->scores[id], id);
+            known |= end == at + width;
+        }
+        if (!known) {
+            if (t->unknown == VOCAB_NONE)
+                return no_unknown(t);
+            reach(best, at + width, at, best[at].score + t->unknown_score, t->unknown);
+        }
+        at += width;
+    }
+    return BRINK_OK;
+}
+
+/* The token or tokens of text[start, end), one piece or a run of unknown ones. */
+static brink_status add_piece(tokenizer *t, const char *text, uint32_t start, uint32_t end)
+{
+    uint32_t id = vocab_find(&t->vocabulary, text + start, end - start);
+    bool bytes = id == VOCAB_NONE && t->byte_fallback;
+    for (uint32_t i = start; bytes && i < end; i++)
+        bytes = t->byte_ids[(uint8_t)text[i]] != VOCAB_NONE;
+    for (uint32_t i = start; bytes && i < end; i++)
+        TRY(ids_add(t, &t->ids, t->byte_ids[(uint8_t)text[i]]));
+    if (bytes)
+        return BRINK_OK;
+    if (id == VOCAB_NONE && t->unknown == VOCAB_NONE)
+        return no_unknown(t);
+    return ids_add(t, &t->ids, id != VOCAB_NONE ? id : t->unknown);
+}
+
+/* The ends of the best path's pieces, last first; a run of unknown ones has one end. */
+static brink_status trace_back(tokenizer *t, uint32_t size)
+{
+    uint32_t later = VOCAB_NONE;
+    t->cuts.count = 0;
+    for (uint32_t end = size; end > 0; end = t->best[end].start) {
+        uint32_t id = t->best[end].id;
+        if (id != t->unknown || later != t->unknown)
+            TRY(ids_add(t, &t->cuts, end));
+        later = id;
+    }
+    return BRINK_OK;
+}
+
+brink_status unigram_encode(tokenizer *t, const char *text, uint32_t size)
+{
+    TRY(array_grow(t->context, (void **)&t->best, &t->best_capacity, size + 1ull, sizeof *t->best));
+    TRY(find_best(t, text, size));
+    TRY(trace_back(t, size));
+    for (uint32_t i = t->cuts.count, start = 0; i-- > 0; start = t->cuts.at[i])
+        TRY(add_piece(t, text, start, t->cuts.at[i]));
+    return BRINK_OK;
+}
