@@ -77,7 +77,12 @@ static brink_status read_merges(tokenizer *t, yyjson_val *list)
         return BRINK_OUT_OF_MEMORY;
     memset(t->merges, 0xFF, slots * sizeof *t->merges);
     t->merge_mask = (uint32_t)(slots - 1);
-    yyjson_arr_foreach(list, i, n, one) TRY(read_merge(t, one, i));
+    yyjson_arr_foreach(list, i, n, one)
+    {
+        bool header = yyjson_is_str(one) && strncmp(yyjson_get_str(one), "#version", 8) == 0;
+        if (!header) /* of the text file that the list comes from */
+            TRY(read_merge(t, one, i));
+    }
     return BRINK_OK;
 }
 
@@ -92,6 +97,7 @@ brink_status bpe_read(tokenizer *t, yyjson_val *json)
     t->fuse_unknown = json_bool(json, "fuse_unk", false);
     yyjson_val *unknown = json_get(json, "unk_token");
     if (yyjson_is_str(unknown)) {
+        t->needs_unknown = true;
         t->unknown =
             vocab_find(&t->vocabulary, yyjson_get_str(unknown), (uint32_t)yyjson_get_len(unknown));
     }
@@ -186,6 +192,11 @@ static brink_status split_word(tokenizer *t, const char *text, uint32_t size, ui
         }
         if (t->byte_fallback && fall_back(t, text, from, i, i == size, &n))
             continue;
+        if (t->unknown == VOCAB_NONE && t->needs_unknown)
+            return core_fail(
+                t->context, BRINK_BAD_INPUT,
+                "the text holds a character outside of the vocabulary, and the model's "
+                "unk_token is not in it either");
         if (t->unknown == VOCAB_NONE)
             continue;
         if (pending && !t->fuse_unknown)

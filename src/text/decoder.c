@@ -37,6 +37,12 @@ static brink_status read_one(tokenizer *t, yyjson_val *json, decoder *d)
         d->kind = DECODE_SUFFIX;
         return tokenizer_text(t, json, "suffix", "</w>", &d->content, &d->content_size);
     }
+    if (strcmp(type, "CTC") == 0) {
+        d->kind = DECODE_CTC;
+        d->cleanup = json_bool(json, "cleanup", true);
+        TRY(tokenizer_text(t, json, "word_delimiter_token", "|", &d->blank, &d->blank_size));
+        return tokenizer_text(t, json, "pad_token", "<pad>", &d->content, &d->content_size);
+    }
     if (strcmp(type, "Metaspace") == 0) {
         d->kind = DECODE_METASPACE;
         d->prepend = strcmp(json_string(json, "prepend_scheme", ""), "never") == 0 ||
@@ -201,6 +207,38 @@ static brink_status metaspace(const decoder *d, const char *text, uint32_t size,
     return BRINK_OK;
 }
 
+/* A label of connectionist temporal classification: without padding, delimiters as spaces. What is
+   left of nothing is no token. */
+static brink_status ctc(tokenizer *t, const decoder *d, const char *text, uint32_t size,
+                        token_texts *out)
+{
+    pattern padding = {.text = d->content, .size = d->content_size};
+    pattern delimiter = {.text = d->blank, .size = d->blank_size};
+    buffer label = {.context = t->context}, tidied = {.context = t->context};
+    uint64_t before = out->text.size;
+    brink_status status = pattern_replace(t, &padding, text, size, "", 0, &label);
+    if (status == BRINK_OK)
+        status = buffer_reserve(&label, 1);
+    if (status == BRINK_OK && !d->cleanup)
+        status = buffer_append(&out->text, label.data, label.size);
+    if (status == BRINK_OK && d->cleanup)
+        status = tidy(t, label.data, (uint32_t)label.size, &tidied);
+    if (status == BRINK_OK && d->cleanup)
+        status =
+            pattern_replace(t, &delimiter, tidied.data, (uint32_t)tidied.size, " ", 1, &out->text);
+    buffer_free(&label);
+    buffer_free(&tidied);
+    return status == BRINK_OK && out->text.size > before ? end_text(out) : status;
+}
+
+/* Whether the text of token `i` is that of the one before. */
+static bool repeats(const token_texts *in, uint32_t i)
+{
+    uint32_t start = i == 0 ? 0 : in->ends[i - 1], before = i < 2 ? 0 : in->ends[i - 2];
+    return i > 0 && in->ends[i] - start == start - before &&
+           memcmp(in->text.data + start, in->text.data + before, start - before) == 0;
+}
+
 static brink_status run(tokenizer *t, const decoder *d, const token_texts *in, token_texts *out)
 {
     buffer bytes = {.context = t->context};
@@ -240,6 +278,10 @@ static brink_status run(tokenizer *t, const decoder *d, const token_texts *in, t
         case DECODE_METASPACE:
             status = metaspace(d, text, size, i == 0, &out->text);
             break;
+        case DECODE_CTC:
+            if (!repeats(in, i))
+                status = ctc(t, d, text, size, out);
+            continue;
         case DECODE_SUFFIX: {
             pattern p = {.text = d->content, .size = d->content_size};
             status = pattern_replace(t, &p, text, size, " ", i + 1 < in->count ? 1 : 0, &out->text);

@@ -72,6 +72,18 @@ static brink_status read_one(tokenizer *t, yyjson_val *json, pretokenizer *p)
         p->kind = PRETOKENIZE_WORDS;
         return BRINK_OK;
     }
+    if (strcmp(type, "UnicodeScripts") == 0) {
+        p->kind = PRETOKENIZE_SCRIPTS;
+        return BRINK_OK;
+    }
+    if (strcmp(type, "FixedLength") == 0) {
+        int64_t length = json_int(json, "length", 5);
+        p->kind = PRETOKENIZE_FIXED;
+        p->length = length < 0 ? 0 : (uint64_t)length;
+        return length > 0
+                   ? BRINK_OK
+                   : tokenizer_malformed(t, "pre_tokenizer FixedLength: length is not positive");
+    }
     if (strcmp(type, "WhitespaceSplit") == 0)
         return split_at(p, CLASS_SPACE, SPLIT_REMOVED), BRINK_OK;
     if (strcmp(type, "Digits") == 0) {
@@ -169,6 +181,41 @@ static brink_status word_split(tokenizer *t, const char *text, uint32_t size)
             TRY(segment_add(t, start, from, false));
         start = from;
         last = kind;
+    }
+    return BRINK_OK;
+}
+
+/* Runs of one script. A space or an unassigned character goes with what is before
+   it, and as in the library is lost at the beginning. */
+static brink_status script_split(tokenizer *t, const char *text, uint32_t size)
+{
+    uint32_t start = 0, last = 0;
+    t->found.count = 0;
+    for (uint32_t i = 0; i < size;) {
+        uint32_t from = i, script = unicode_script(utf8_next(text, &i));
+        if (script == 0)
+            continue;
+        if (script != last) {
+            if (last != 0)
+                TRY(segment_add(t, start, from, false));
+            start = from;
+        }
+        last = script;
+    }
+    return last != 0 ? segment_add(t, start, size, false) : BRINK_OK;
+}
+
+static brink_status fixed_split(tokenizer *t, uint64_t length, const char *text, uint32_t size)
+{
+    uint32_t start = 0;
+    uint64_t characters = 0;
+    t->found.count = 0;
+    for (uint32_t i = 0; i < size;) {
+        i += utf8_width(text[i]);
+        if (++characters % length == 0 || i == size) {
+            TRY(segment_add(t, start, i, false));
+            start = i;
+        }
     }
     return BRINK_OK;
 }
@@ -278,6 +325,12 @@ static brink_status split_piece(tokenizer *t, const pretokenizer *p, const char 
         break;
     case PRETOKENIZE_WORDS:
         TRY(word_split(t, text, size));
+        break;
+    case PRETOKENIZE_SCRIPTS:
+        TRY(script_split(t, text, size));
+        break;
+    case PRETOKENIZE_FIXED:
+        TRY(fixed_split(t, p->length, text, size));
         break;
     case PRETOKENIZE_CLASS:
         TRY(class_split(t, p, text, size));

@@ -92,6 +92,8 @@ typedef enum pretokenizer_kind {
     PRETOKENIZE_BYTE_LEVEL,
     PRETOKENIZE_METASPACE,
     PRETOKENIZE_WORDS,
+    PRETOKENIZE_SCRIPTS,
+    PRETOKENIZE_FIXED,
     PRETOKENIZE_CLASS /* splits at characters of a class */
 } pretokenizer_kind;
 
@@ -107,6 +109,7 @@ typedef struct pretokenizer {
     prepend_scheme prepend;
     const char *replacement; /* one character: Metaspace's, or that of CLASS_ONE */
     uint32_t replacement_size;
+    uint64_t length; /* of PRETOKENIZE_FIXED, in characters */
 } pretokenizer;
 
 typedef enum decoder_kind {
@@ -117,14 +120,16 @@ typedef enum decoder_kind {
     DECODE_STRIP,
     DECODE_WORDPIECE,
     DECODE_METASPACE,
-    DECODE_SUFFIX
+    DECODE_SUFFIX,
+    DECODE_CTC
 } decoder_kind;
 
 typedef struct decoder {
     decoder_kind kind;
     pattern what;
-    const char *content; /* also prefix and suffix */
-    uint32_t content_size;
+    const char *content; /* also prefix, suffix and CTC's padding */
+    const char *blank;   /* CTC's word delimiter                  */
+    uint32_t content_size, blank_size;
     uint32_t start, stop;
     bool cleanup;
     prepend_scheme prepend;
@@ -209,6 +214,7 @@ struct tokenizer {
     uint32_t model_size; /* tokens, as new ones are numbered behind */
     uint32_t unknown;    /* VOCAB_NONE if there is none             */
     bool byte_fallback, ignore_merges, fuse_unknown;
+    bool needs_unknown; /* BPE names a token for unknown characters; without, it skips them */
     const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix */
     uint32_t prefix_size, suffix_size, longest_word;
     merge *merges;

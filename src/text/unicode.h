@@ -42,6 +42,9 @@ bool unicode_is_bert_other(uint32_t code);  /* Cc, Cf and Co of Unicode 8       
 
 bool unicode_is_accent(uint32_t code); /* M* of Unicode 9                        */
 
+/* A number for each script, 0 for what belongs to any; see unicode_script.c. */
+uint32_t unicode_script(uint32_t code);
+
 /* Whether a mark, punctuation, control or decomposing character is younger than that version. */
 bool unicode_is_after_8(uint32_t code);
 bool unicode_is_after_9(uint32_t code);

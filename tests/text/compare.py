@@ -249,6 +249,15 @@ def made():
         out["metaspace-" + scheme] = t
     for name, t in unigrams():
         out[name] = t
+    t = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=False))
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.UnicodeScripts(), pre_tokenizers.FixedLength(7)])
+    t.train_from_iterator(SAMPLES, trainers.BpeTrainer(vocab_size=400, special_tokens=["<unk>", "<pad>", "|"], show_progress=False, limit_alphabet=60))
+    t.decoder = decoders.CTC(pad_token="<pad>", word_delimiter_token="|")
+    out["scripts"] = t
+    t = Tokenizer(models.WordLevel({c: i for i, c in enumerate(["<pad>", "|", "a", "b", "c", "'", ".", " ", "n't", "<unk>"])}, unk_token="<unk>"))
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.CharDelimiterSplit("x"), pre_tokenizers.FixedLength(1)])
+    t.decoder = decoders.CTC(cleanup=False)
+    out["ctc"] = t
     for behavior in ("removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"):
         for invert in (False, True):
             t = Tokenizer(models.WordLevel({c: i for i, c in enumerate(["<unk>", "a", "b", " ", "  ", "\n", "-", "--", "1", "2"])}, unk_token="<unk>"))
@@ -286,7 +295,7 @@ def classes(driver):
     texts = ["a" + "".join("a" + c for c in points[i : i + 4000]) for i in range(0, len(points), 4000)]
     for name in [r"\p{L}", r"\p{N}", r"\p{P}", r"\p{S}", r"\p{M}", r"\p{Z}", r"\p{Lu}", r"\p{Ll}", r"\p{Lm}", r"\p{Han}", r"\s", r"\w", r"\d", r"\S",
                  r"\W", r"[^\s\p{L}\p{N}]", r"(?i:s)", r"(?i:k)", r"(?i:å)", r"(?i:[a-z])", r".", "Punctuation", "WhitespaceSplit", "Whitespace", "Digits",
-                 "Bert", "nBert", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"]:
+                 "UnicodeScripts", "Bert", "nBert", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"]:
         t = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate([f"<0x{b:02X}>" for b in range(256)] + ["a"])}, merges=[], byte_fallback=True))
         if name in ("Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents"):
             t.normalizer = getattr(normalizers, name)()

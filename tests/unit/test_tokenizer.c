@@ -205,8 +205,11 @@ static void refuses_by_name(void **state)
         {"{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0]], \"unk_id\": 1}}",
          "t.json: model: unk_id is not an id of the vocabulary"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
-         " \"pre_tokenizer\": {\"type\": \"UnicodeScripts\"}}",
-         "t.json: pre_tokenizer type \"UnicodeScripts\" is not supported"},
+         " \"pre_tokenizer\": {\"type\": \"Other\"}}",
+         "t.json: pre_tokenizer type \"Other\" is not supported"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
+         " \"pre_tokenizer\": {\"type\": \"FixedLength\", \"length\": 0}}",
+         "t.json: pre_tokenizer FixedLength: length is not positive"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
          " \"normalizer\": {\"type\": \"Precompiled\"}}",
          "t.json: normalizer Precompiled has no precompiled_charsmap"},
@@ -214,8 +217,8 @@ static void refuses_by_name(void **state)
          " {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"/////w==\"}}",
          "t.json: normalizer Precompiled: precompiled_charsmap is not a map"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
-         " \"decoder\": {\"type\": \"CTC\"}}",
-         "t.json: decoder type \"CTC\" is not supported"},
+         " \"decoder\": {\"type\": \"Other\"}}",
+         "t.json: decoder type \"Other\" is not supported"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a b\"]}}",
          "t.json: merge 0: is of tokens that are not in the vocabulary"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 4000000000}, \"merges\": []}}",
