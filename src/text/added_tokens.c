@@ -61,7 +61,7 @@ static brink_status read_one(tokenizer *t, yyjson_val *json, added_token *token)
     token->match = token->content;
     token->match_size = token->size;
     if (token->normalized && t->normalizer_count != 0) {
-        TRY(normalize(t, token->content, token->size, &t->normal));
+        TRY(normalize(t, token->content, token->size, NULL, &t->normal));
         token->match_size = (uint32_t)t->normal.size;
         token->match = arena_string(&t->memory, t->normal.data, t->normal.size);
         if (token->match == NULL)
@@ -159,15 +159,16 @@ static bool stands_alone(const char *text, uint32_t size, uint32_t start, uint32
 }
 
 /* Appends text[start, end) to the pieces, as text or as a token. */
-static brink_status put(tokenizer *t, const char *text, uint32_t start, uint32_t end, uint32_t id)
+static brink_status put(tokenizer *t, const char *text, uint32_t start, uint32_t end,
+                        const uint32_t *origin, uint32_t id)
 {
-    uint32_t at = (uint32_t)t->front.text.size;
-    TRY(buffer_append(&t->front.text, text + start, end - start));
-    return pieces_add(&t->front, (piece){at, end - start, id, start == 0});
+    return pieces_copy(t, &t->front, text, start, end, origin,
+                       (piece){.id = id, .first = start == 0});
 }
 
 /* Cuts a text into tokens of the set and what lies between, behind the pieces of t->front. */
-brink_status added_tokens_split(tokenizer *t, const added_set *set, const char *text, uint32_t size)
+brink_status added_tokens_split(tokenizer *t, const added_set *set, const char *text, uint32_t size,
+                                const uint32_t *origin)
 {
     uint32_t done = 0, at = 0;
     while (at < size && set->count != 0) {
@@ -196,9 +197,9 @@ brink_status added_tokens_split(tokenizer *t, const added_set *set, const char *
             end = i;
         }
         if (done < start)
-            TRY(put(t, text, done, start, VOCAB_NONE));
-        TRY(put(t, text, start, end, token->id));
+            TRY(put(t, text, done, start, origin, VOCAB_NONE));
+        TRY(put(t, text, start, end, origin, token->id));
         done = end;
     }
-    return done < size ? put(t, text, done, size, VOCAB_NONE) : BRINK_OK;
+    return done < size ? put(t, text, done, size, origin, VOCAB_NONE) : BRINK_OK;
 }

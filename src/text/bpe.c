@@ -122,9 +122,9 @@ void bpe_free(tokenizer *t)
 
 /* ── Symbols ── */
 
-static uint32_t add_symbol(tokenizer *t, uint32_t n, uint32_t id)
+static uint32_t add_symbol(tokenizer *t, uint32_t n, uint32_t id, uint32_t size)
 {
-    t->symbols[n] = (symbol){.id = id, .previous = n - 1, .next = n + 1};
+    t->symbols[n] = (symbol){.id = id, .size = size, .previous = n - 1, .next = n + 1};
     return n + 1;
 }
 
@@ -163,7 +163,7 @@ static bool fall_back(tokenizer *t, const char *text, uint32_t from, uint32_t to
                 if (id == VOCAB_NONE)
                     return false;
                 if (pass == 1)
-                    *n = add_symbol(t, *n, id);
+                    *n = add_symbol(t, *n, id, 1);
             }
         }
     }
@@ -174,7 +174,7 @@ static bool fall_back(tokenizer *t, const char *text, uint32_t from, uint32_t to
    or the end is reached, as in the library. */
 static brink_status split_word(tokenizer *t, const char *text, uint32_t size, uint32_t *count)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, unknown = 0; /* bytes of the pending unknown token */
     bool pending = false;
     uint64_t most = (uint64_t)size + (uint64_t)size * t->prefix_size + t->suffix_size + 1;
     TRY(array_grow(t->context, (void **)&t->symbols, &t->symbol_capacity, most,
@@ -185,9 +185,9 @@ static brink_status split_word(tokenizer *t, const char *text, uint32_t size, ui
         TRY(character_id(t, text, from, i, i == size, &id));
         if (id != VOCAB_NONE) {
             if (pending)
-                n = add_symbol(t, n, t->unknown);
+                n = add_symbol(t, n, t->unknown, unknown);
             pending = false;
-            n = add_symbol(t, n, id);
+            n = add_symbol(t, n, id, i - from);
             continue;
         }
         if (t->byte_fallback && fall_back(t, text, from, i, i == size, &n))
@@ -200,11 +200,12 @@ static brink_status split_word(tokenizer *t, const char *text, uint32_t size, ui
         if (t->unknown == VOCAB_NONE)
             continue;
         if (pending && !t->fuse_unknown)
-            n = add_symbol(t, n, t->unknown);
+            n = add_symbol(t, n, t->unknown, unknown);
+        unknown = pending && t->fuse_unknown ? unknown + i - from : i - from;
         pending = true;
     }
     if (pending)
-        n = add_symbol(t, n, t->unknown);
+        n = add_symbol(t, n, t->unknown, unknown);
     *count = n;
     return BRINK_OK;
 }
@@ -227,6 +228,7 @@ static void merge_at(tokenizer *t, uint32_t i, uint32_t count)
 {
     symbol *s = &t->symbols[i], *right = &t->symbols[s->next];
     s->id = s->merged;
+    s->size += right->size;
     s->next = right->next;
     right->id = VOCAB_NONE;
     right->rank = RANK_NONE;
@@ -312,18 +314,18 @@ brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size)
     if (t->ignore_merges) {
         uint32_t whole = vocab_find(&t->vocabulary, text, size);
         if (whole != VOCAB_NONE)
-            return ids_add(t, &t->ids, whole);
+            return token_add(t, whole, 0, size);
     }
     cache_entry *entry = NULL;
     if (size <= CACHE_TEXT) {
         entry = &t->cache[text_hash(text, size) % CACHE_ENTRIES];
         if (entry->size == size && memcmp(entry->text, text, size) == 0) {
-            for (uint32_t i = 0; i < entry->count; i++)
-                TRY(ids_add(t, &t->ids, entry->ids[i]));
+            for (uint32_t i = 0, at = 0; i < entry->count; at += entry->sizes[i++])
+                TRY(token_add(t, entry->ids[i], at, at + entry->sizes[i]));
             return BRINK_OK;
         }
     }
-    uint32_t count, from = t->ids.count;
+    uint32_t count, from = t->tokens.ids.count;
     TRY(split_word(t, text, size, &count));
     for (uint32_t i = 0; i < count; i++)
         rank_pair(t, i, count);
@@ -331,14 +333,22 @@ brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size)
         merge_few(t, count);
     else
         TRY(merge_many(t, count));
-    for (uint32_t i = 0; i < count; i = t->symbols[i].next)
-        TRY(ids_add(t, &t->ids, t->symbols[i].id));
-    uint32_t made = t->ids.count - from;
-    if (entry != NULL && made <= CACHE_IDS) {
-        entry->size = (uint8_t)size;
-        entry->count = (uint8_t)made;
-        memcpy(entry->text, text, size);
-        memcpy(entry->ids, t->ids.at + from, made * sizeof *entry->ids);
+    uint32_t at = 0;
+    bool small = true;
+    for (uint32_t i = 0; i < count; i = t->symbols[i].next) {
+        const symbol *s = &t->symbols[i];
+        TRY(token_add(t, s->id, at, at + s->size));
+        at += s->size;
+        small &= s->size <= UINT8_MAX;
     }
+    uint32_t made = t->tokens.ids.count - from;
+    if (entry == NULL || made > CACHE_IDS || !small)
+        return BRINK_OK;
+    entry->size = (uint8_t)size;
+    entry->count = (uint8_t)made;
+    memcpy(entry->text, text, size);
+    memcpy(entry->ids, t->tokens.ids.at + from, made * sizeof *entry->ids);
+    for (uint32_t i = 0, k = 0; k < made; i = t->symbols[i].next)
+        entry->sizes[k++] = (uint8_t)t->symbols[i].size;
     return BRINK_OK;
 }

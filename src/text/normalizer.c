@@ -2,6 +2,28 @@
 #include "text/tokenizer_internal.h"
 #include "text/utf8.h"
 
+static brink_status add_stage(tokenizer *t, normalizer stage)
+{
+    if (t->normalizer_count == MAX_STAGES)
+        return tokenizer_malformed(t, "has too many normalizers");
+    t->normalizers[t->normalizer_count++] = stage;
+    return BRINK_OK;
+}
+
+/* BERT's is a sequence of others, `n` the first of it. */
+static brink_status read_bert(tokenizer *t, yyjson_val *json, normalizer *n)
+{
+    bool lowercase = json_bool(json, "lowercase", true);
+    n->kind = NORMALIZE_BERT_CLEAN;
+    n->clean_text = json_bool(json, "clean_text", true);
+    n->chinese_chars = json_bool(json, "handle_chinese_chars", true);
+    if (json_bool(json, "strip_accents", lowercase)) {
+        TRY(add_stage(t, (normalizer){.kind = NORMALIZE_FORM, .form = UNICODE_NFD}));
+        TRY(add_stage(t, (normalizer){.kind = NORMALIZE_BERT_MARKS}));
+    }
+    return lowercase ? add_stage(t, (normalizer){.kind = NORMALIZE_LOWERCASE}) : BRINK_OK;
+}
+
 static brink_status read_one(tokenizer *t, yyjson_val *json, normalizer *n)
 {
     const char *type = json_string(json, "type", "");
@@ -50,14 +72,8 @@ static brink_status read_one(tokenizer *t, yyjson_val *json, normalizer *n)
         n->kind = NORMALIZE_PRECOMPILED;
         return precompiled_read(t, json, n);
     }
-    if (strcmp(type, "BertNormalizer") == 0) {
-        n->kind = NORMALIZE_BERT;
-        n->clean_text = json_bool(json, "clean_text", true);
-        n->chinese_chars = json_bool(json, "handle_chinese_chars", true);
-        n->lowercase = json_bool(json, "lowercase", true);
-        n->strip_accents = json_bool(json, "strip_accents", n->lowercase);
-        return BRINK_OK;
-    }
+    if (strcmp(type, "BertNormalizer") == 0)
+        return read_bert(t, json, n);
     return tokenizer_unsupported(t, "normalizer", type);
 }
 
@@ -76,7 +92,22 @@ brink_status normalizers_read(tokenizer *t, yyjson_val *json)
     return read_one(t, json, &t->normalizers[t->normalizer_count++]);
 }
 
-static brink_status strip(const normalizer *n, const char *text, uint32_t size, buffer *out)
+/* text[from, to) as it is. */
+static brink_status keep(tokenizer *t, const char *text, uint32_t from, uint32_t to, buffer *out)
+{
+    TRY(trace_run(t, from, to - from));
+    return buffer_append(out, text + from, to - from);
+}
+
+/* Something else for the character at `from`. */
+static brink_status put(tokenizer *t, const char *with, uint32_t size, uint32_t from, buffer *out)
+{
+    TRY(trace_same(t, from, size));
+    return buffer_append(out, with, size);
+}
+
+static brink_status strip(tokenizer *t, const normalizer *n, const char *text, uint32_t size,
+                          buffer *out)
 {
     uint32_t from = 0;
     while (n->left && from < size) {
@@ -91,7 +122,7 @@ static brink_status strip(const normalizer *n, const char *text, uint32_t size, 
             break;
         size = last;
     }
-    return buffer_append(out, text + from, size - from);
+    return keep(t, text, from, size, out);
 }
 
 /* The blocks that BERT's own tokenizer calls Chinese. */
@@ -103,32 +134,36 @@ static bool is_chinese(uint32_t c)
            (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-static brink_status drop_marks(const char *text, uint32_t size, bool bert, buffer *out)
+static brink_status drop_marks(tokenizer *t, const char *text, uint32_t size, bool bert,
+                               buffer *out)
 {
     for (uint32_t i = 0; i < size;) {
         uint32_t from = i;
         uint32_t code = utf8_next(text, &i);
         if (!(bert ? unicode_is_bert_mark(code) : unicode_is_accent(code)))
-            TRY(buffer_append(out, text + from, i - from));
+            TRY(keep(t, text, from, i, out));
     }
     return BRINK_OK;
 }
 
-static brink_status lower(const char *text, uint32_t size, buffer *out)
+static brink_status lower(tokenizer *t, const char *text, uint32_t size, buffer *out)
 {
     for (uint32_t i = 0; i < size;) {
-        uint32_t code = utf8_next(text, &i);
+        uint32_t from = i, code = utf8_next(text, &i);
+        uint64_t before = out->size;
         if (code < 0x80) {
             char c = (char)(code >= 'A' && code <= 'Z' ? code + 32 : code);
             TRY(buffer_append(out, &c, 1));
         } else {
             TRY(unicode_put_lower(out, code));
         }
+        TRY(trace_same(t, from, out->size - before));
     }
     return BRINK_OK;
 }
 
-static brink_status bert_clean(const normalizer *n, const char *text, uint32_t size, buffer *out)
+static brink_status bert_clean(tokenizer *t, const normalizer *n, const char *text, uint32_t size,
+                               buffer *out)
 {
     for (uint32_t i = 0; i < size;) {
         uint32_t from = i, code = utf8_next(text, &i);
@@ -139,23 +174,23 @@ static brink_status bert_clean(const normalizer *n, const char *text, uint32_t s
             if (code == 0 || code == UTF8_REPLACEMENT || control)
                 continue;
             if (blank) {
-                TRY(buffer_append(out, " ", 1));
+                TRY(put(t, " ", 1, from, out));
                 continue;
             }
         }
         bool apart = n->chinese_chars && is_chinese(code);
         if (apart)
-            TRY(buffer_append(out, " ", 1));
-        TRY(buffer_append(out, text + from, i - from));
+            TRY(put(t, " ", 1, from, out));
+        TRY(keep(t, text, from, i, out));
         if (apart)
-            TRY(buffer_append(out, " ", 1));
+            TRY(put(t, " ", 1, from, out));
     }
     return BRINK_OK;
 }
 
 /* sentencepiece's rules for machine translation: some controls vanish, blanks of all kinds and what
    breaks words become spaces. */
-static brink_status nmt(const char *text, uint32_t size, buffer *out)
+static brink_status nmt(tokenizer *t, const char *text, uint32_t size, buffer *out)
 {
     for (uint32_t i = 0; i < size;) {
         uint32_t from = i, c = utf8_next(text, &i);
@@ -165,27 +200,25 @@ static brink_status nmt(const char *text, uint32_t size, buffer *out)
         bool blank = c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == 0x1680 ||
                      (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
                      c == 0xFEFF || c == UTF8_REPLACEMENT;
-        TRY(blank ? buffer_append(out, " ", 1) : buffer_append(out, text + from, i - from));
+        TRY(blank ? put(t, " ", 1, from, out) : keep(t, text, from, i, out));
     }
     return BRINK_OK;
 }
 
-static brink_status bert(tokenizer *t, const normalizer *n, const char *text, uint32_t size,
-                         buffer *out)
+/* A normalisation form; what it decomposes, reorders and composes is traced character by character. */
+static brink_status to_form(tokenizer *t, unicode_form form, const char *text, uint32_t size,
+                            buffer *out)
 {
-    buffer a = {.context = t->context}, b = {.context = t->context};
-    brink_status status = bert_clean(n, text, size, &a);
-    if (status == BRINK_OK && n->strip_accents) {
-        status = unicode_normalize(&b, a.data, (uint32_t)a.size, UNICODE_NFD);
-        a.size = 0;
-        if (status == BRINK_OK)
-            status = drop_marks(b.data, (uint32_t)b.size, true, &a);
-    }
-    if (status == BRINK_OK)
-        status = n->lowercase ? lower(a.data, (uint32_t)a.size, out)
-                              : buffer_append(out, a.data, a.size);
-    buffer_free(&a);
-    buffer_free(&b);
+    if (!t->tracing)
+        return unicode_normalize(out, text, size, form);
+    buffer changes = {.context = t->context};
+    uint64_t before = out->size;
+    brink_status status = unicode_normalize_traced(out, text, size, form, &changes);
+    if (status == BRINK_OK && changes.size != 0)
+        status = trace_changes(t, text, size, out->data + before,
+                               (const int32_t *)(const void *)changes.data,
+                               (uint32_t)(changes.size / sizeof(int32_t)));
+    buffer_free(&changes);
     return status;
 }
 
@@ -194,46 +227,70 @@ static brink_status apply(tokenizer *t, const normalizer *n, const char *text, u
 {
     switch (n->kind) {
     case NORMALIZE_FORM:
-        return unicode_normalize(out, text, size, n->form);
+        return to_form(t, n->form, text, size, out);
     case NORMALIZE_LOWERCASE:
-        return lower(text, size, out);
+        return lower(t, text, size, out);
     case NORMALIZE_REPLACE:
         return pattern_replace(t, &n->what, text, size, n->content, n->content_size, out);
     case NORMALIZE_PREPEND:
-        if (size != 0)
-            TRY(buffer_append(out, n->content, n->content_size));
-        return buffer_append(out, text, size);
+        if (size == 0)
+            return BRINK_OK;
+        TRY(put(t, n->content, n->content_size, 0, out));
+        if (n->content_size != 0)
+            return keep(t, text, 0, size, out);
+        TRY(put(t, text, utf8_width(text[0]), TRACE_NOTHING, out)); /* so the library */
+        return keep(t, text, utf8_width(text[0]), size, out);
     case NORMALIZE_STRIP:
-        return strip(n, text, size, out);
+        return strip(t, n, text, size, out);
     case NORMALIZE_STRIP_ACCENTS:
-        return drop_marks(text, size, false, out);
-    case NORMALIZE_BERT:
-        return bert(t, n, text, size, out);
+        return drop_marks(t, text, size, false, out);
+    case NORMALIZE_BERT_CLEAN:
+        return bert_clean(t, n, text, size, out);
+    case NORMALIZE_BERT_MARKS:
+        return drop_marks(t, text, size, true, out);
     case NORMALIZE_BYTE_LEVEL:
-        return byte_level_put(out, text, size);
+        return byte_level_put(t, out, text, size);
     case NORMALIZE_NMT:
-        return nmt(text, size, out);
+        return nmt(t, text, size, out);
     case NORMALIZE_PRECOMPILED:
-        return precompiled_apply(n, text, size, out);
+        return precompiled_apply(t, n, text, size, out);
     }
     return BRINK_OK;
 }
 
-brink_status normalize(tokenizer *t, const char *text, uint32_t size, buffer *out)
+/* One normalizer and, while tracing, what becomes of the origins. */
+static brink_status step(tokenizer *t, const normalizer *n, const char *text, uint32_t size,
+                         const uint32_t *origin, uint32_t base, buffer *out)
 {
+    t->trace.count = 0;
+    TRY(apply(t, n, text, size, out));
+    if (out->size > UINT32_MAX / 4)
+        return core_fail(t->context, BRINK_INVALID_ARGUMENT, "the normalised text is too long");
+    return t->tracing ? trace_back(t, origin, base, &t->normal_origin) : BRINK_OK;
+}
+
+brink_status normalize(tokenizer *t, const char *text, uint32_t size, const uint32_t *origin,
+                       buffer *out)
+{
+    uint32_t base = t->tracing && size != 0 ? origin[0] : 0;
     out->size = 0;
-    if (t->normalizer_count == 0)
-        return buffer_append(out, text, size);
-    TRY(apply(t, &t->normalizers[0], text, size, out));
+    if (t->normalizer_count == 0) {
+        t->trace.count = 0;
+        TRY(keep(t, text, 0, size, out));
+        return t->tracing ? trace_back(t, origin, base, &t->normal_origin) : BRINK_OK;
+    }
+    TRY(step(t, &t->normalizers[0], text, size, origin, base, out));
     for (uint32_t i = 1; i < t->normalizer_count; i++) {
         buffer swapped = *out;
         *out = t->spare;
         t->spare = swapped;
+        id_list origins = t->normal_origin;
+        t->normal_origin = t->spare_origin;
+        t->spare_origin = origins;
         out->size = 0;
         TRY(buffer_reserve(&t->spare, 1)); /* so that an empty text has an address */
-        TRY(apply(t, &t->normalizers[i], t->spare.data, (uint32_t)t->spare.size, out));
-        if (out->size > UINT32_MAX / 4)
-            return core_fail(t->context, BRINK_INVALID_ARGUMENT, "the normalised text is too long");
+        TRY(step(t, &t->normalizers[i], t->spare.data, (uint32_t)t->spare.size, t->spare_origin.at,
+                 base, out));
     }
     return BRINK_OK;
 }

@@ -20,6 +20,7 @@ void pieces_clear(pieces *p)
 void pieces_free(pieces *p)
 {
     core_free(p->text.context, p->at);
+    core_free(p->text.context, p->origin);
     buffer_free(&p->text);
     *p = (pieces){.text.context = p->text.context};
 }
@@ -30,6 +31,22 @@ brink_status ids_add(tokenizer *t, id_list *list, uint32_t id)
                    sizeof *list->at));
     list->at[list->count++] = id;
     return BRINK_OK;
+}
+
+brink_status spans_add(tokenizer *t, token_list *list, token_span span)
+{
+    if (!t->tracing)
+        return BRINK_OK;
+    TRY(array_grow(t->context, (void **)&list->spans, &list->span_capacity, list->ids.count + 1ull,
+                   sizeof *list->spans));
+    list->spans[list->ids.count] = span;
+    return BRINK_OK;
+}
+
+brink_status token_add(tokenizer *t, uint32_t id, uint32_t start, uint32_t end)
+{
+    TRY(spans_add(t, &t->tokens, (token_span){.start = start, .end = end}));
+    return ids_add(t, &t->tokens.ids, id);
 }
 
 brink_status segment_add(tokenizer *t, uint32_t start, uint32_t end, bool is_match)
@@ -113,10 +130,13 @@ brink_status pattern_replace(tokenizer *t, const pattern *p, const char *text, u
     TRY(pattern_split(t, p, text, size));
     for (uint32_t i = 0; i < t->found.count; i++) {
         const segment *s = &t->found.at[i];
-        if (s->is_match)
+        if (s->is_match) {
+            TRY(trace_same(t, s->end != 0 ? s->end - 1 : TRACE_NOTHING, content_size));
             TRY(buffer_append(out, content, content_size));
-        else
+        } else {
+            TRY(trace_run(t, s->start, s->end - s->start));
             TRY(buffer_append(out, text + s->start, s->end - s->start));
+        }
     }
     return BRINK_OK;
 }
@@ -144,10 +164,13 @@ int byte_level_byte(uint32_t code)
     return code == 0x143 ? 173 : -1;
 }
 
-brink_status byte_level_put(buffer *out, const char *text, uint32_t size)
+brink_status byte_level_put(tokenizer *t, buffer *out, const char *text, uint32_t size)
 {
     TRY(buffer_reserve(out, 2ull * size));
-    for (uint32_t i = 0; i < size; i++)
-        out->size += utf8_write(byte_level_char((uint8_t)text[i]), out->data + out->size);
+    for (uint32_t i = 0; i < size; i++) {
+        uint32_t width = utf8_write(byte_level_char((uint8_t)text[i]), out->data + out->size);
+        out->size += width;
+        TRY(trace_same(t, i, width));
+    }
     return BRINK_OK;
 }

@@ -138,23 +138,54 @@ static uint32_t grapheme_end(const char *text, uint32_t size, uint32_t from)
     return i;
 }
 
-brink_status precompiled_apply(const normalizer *n, const char *text, uint32_t size, buffer *out)
+/* Characters replaced by others, as changes: see trace_changes. */
+static brink_status note_changes(tokenizer *t, const char *old, uint32_t old_size, const char *with,
+                                 uint32_t with_size)
 {
+    int32_t before = 0, behind = 0;
+    id_list *list = &t->changes;
+    for (uint32_t i = 0; i < old_size; i += utf8_width(old[i]))
+        before++;
+    for (uint32_t i = 0; i < with_size; i += utf8_width(with[i]))
+        behind++;
+    for (int32_t i = 0; t->tracing && i < behind; i++)
+        TRY(ids_add(t, list, i < before ? 0 : 1));
+    if (t->tracing && behind < before && list->count != 0)
+        list->at[list->count - 1] -= (uint32_t)(before - behind);
+    return BRINK_OK;
+}
+
+static brink_status put(tokenizer *t, const char *old, uint32_t old_size, const char *with,
+                        uint32_t with_size, buffer *out)
+{
+    TRY(note_changes(t, old, old_size, with, with_size));
+    return buffer_append(out, with, with_size);
+}
+
+brink_status precompiled_apply(tokenizer *t, const normalizer *n, const char *text, uint32_t size,
+                               buffer *out)
+{
+    uint64_t before = out->size;
+    t->changes.count = 0;
     for (uint32_t at = 0; at < size;) {
         const char *with;
         uint32_t with_size, end = grapheme_end(text, size, at);
         if (end - at < SHORT_GRAPHEME && replacement(n, text + at, end - at, &with, &with_size)) {
-            TRY(buffer_append(out, with, with_size));
+            TRY(put(t, text + at, end - at, with, with_size, out));
             at = end;
         }
         while (at < end) {
             uint32_t width = utf8_width(text[at]);
-            if (replacement(n, text + at, width, &with, &with_size))
-                TRY(buffer_append(out, with, with_size));
-            else
-                TRY(buffer_append(out, text + at, width));
+            if (!replacement(n, text + at, width, &with, &with_size)) {
+                with = text + at;
+                with_size = width;
+            }
+            TRY(put(t, text + at, width, with, with_size, out));
             at += width;
         }
     }
-    return BRINK_OK;
+    if (t->changes.count == 0)
+        return BRINK_OK;
+    return trace_changes(t, text, size, out->data + before, (const int32_t *)t->changes.at,
+                         t->changes.count);
 }

@@ -65,6 +65,7 @@ static brink_status read_one(tokenizer *t, yyjson_val *json, pretokenizer *p)
         p->kind = PRETOKENIZE_METASPACE;
         p->split = json_bool(json, "split", true);
         TRY(read_prepend(t, json, &p->prepend));
+        t->follows |= p->prepend == PREPEND_FIRST;
         return tokenizer_text(t, json, "replacement", "\xE2\x96\x81", &p->replacement,
                               &p->replacement_size);
     }
@@ -269,51 +270,75 @@ static void join(segments *s, split_behavior behavior)
     s->count = kept;
 }
 
+/* Text that a stage cuts, with its origins while tracing. */
+typedef struct span {
+    const char *text;
+    uint32_t size;
+    const uint32_t *origin;
+} span;
+
 /* Appends text[start, end) as a piece; empty pieces vanish. */
-static brink_status put(tokenizer *t, const char *text, uint32_t start, uint32_t end, bool first,
+static brink_status put(tokenizer *t, span in, uint32_t start, uint32_t end, bool first,
                         bool byte_level)
 {
-    buffer *out = &t->back.text;
-    uint32_t at = (uint32_t)out->size;
+    piece one = {.id = VOCAB_NONE, .first = first};
     if (start >= end)
         return BRINK_OK;
-    if (byte_level)
-        TRY(byte_level_put(out, text + start, end - start));
-    else
-        TRY(buffer_append(out, text + start, end - start));
-    return pieces_add(&t->back, (piece){at, (uint32_t)out->size - at, VOCAB_NONE, first});
+    if (!byte_level)
+        return pieces_copy(t, &t->back, in.text, start, end, in.origin, one);
+    t->spare.size = 0;
+    t->trace.count = 0;
+    TRY(byte_level_put(t, &t->spare, in.text + start, end - start));
+    if (t->tracing)
+        TRY(trace_back(t, in.origin + start, in.origin[start], &t->spare_origin));
+    return pieces_copy(t, &t->back, t->spare.data, 0, (uint32_t)t->spare.size, t->spare_origin.at,
+                       one);
 }
 
-static brink_status split_piece(tokenizer *t, const pretokenizer *p, const char *text,
-                                uint32_t size, bool first)
+/* Takes t->word, which the stage made of `in`, in its place. */
+static brink_status take_word(tokenizer *t, span *in)
 {
+    if (t->tracing)
+        TRY(trace_back(t, in->origin, in->size != 0 ? in->origin[0] : 0, &t->normal_origin));
+    *in = (span){t->word.data, (uint32_t)t->word.size, t->normal_origin.at};
+    return BRINK_OK;
+}
+
+static brink_status split_piece(tokenizer *t, const pretokenizer *p, span in, bool first)
+{
+    const char *text = in.text;
+    uint32_t size = in.size;
     bool byte_level = p->kind == PRETOKENIZE_BYTE_LEVEL;
     buffer *word = &t->word;
     word->size = 0;
+    t->trace.count = 0;
     switch (p->kind) {
     case PRETOKENIZE_BYTE_LEVEL:
         if (p->add_prefix_space && (size == 0 || text[0] != ' ')) {
             TRY(buffer_append(word, " ", 1));
             TRY(buffer_append(word, text, size));
-            text = word->data;
-            size = (uint32_t)word->size;
+            TRY(trace_same(t, 0, 1));
+            TRY(trace_run(t, 0, size));
+            TRY(take_word(t, &in));
         }
         if (p->what.compiled == NULL)
-            return put(t, text, 0, size, first, true);
-        TRY(pattern_split(t, &p->what, text, size));
+            return put(t, in, 0, in.size, first, true);
+        TRY(pattern_split(t, &p->what, in.text, in.size));
         break;
     case PRETOKENIZE_METASPACE: {
         pattern space = {.text = " ", .size = 1};
         pattern mark = {.text = p->replacement, .size = p->replacement_size};
         bool marked = size >= mark.size && memcmp(text, mark.text, mark.size) == 0;
         marked |= size != 0 && text[0] == ' ';
-        if (!marked && (p->prepend == PREPEND_ALWAYS || (p->prepend == PREPEND_FIRST && first)))
+        if (!marked && (p->prepend == PREPEND_ALWAYS || (p->prepend == PREPEND_FIRST && first))) {
+            TRY(trace_same(t, 0, mark.size));
             TRY(buffer_append(word, mark.text, mark.size));
+        }
         TRY(pattern_replace(t, &space, text, size, mark.text, mark.size, word));
+        TRY(take_word(t, &in));
         if (!p->split)
-            return put(t, word->data, 0, (uint32_t)word->size, first, false);
-        text = word->data;
-        TRY(pattern_split(t, &mark, text, (uint32_t)word->size));
+            return put(t, in, 0, in.size, first, false);
+        TRY(pattern_split(t, &mark, in.text, in.size));
         join(&t->found, SPLIT_MERGED_WITH_NEXT);
         break;
     }
@@ -339,7 +364,7 @@ static brink_status split_piece(tokenizer *t, const pretokenizer *p, const char 
     }
     for (uint32_t i = 0; i < t->found.count; i++) {
         const segment *s = &t->found.at[i];
-        TRY(put(t, text, s->start, s->end, first && s->start == 0, byte_level));
+        TRY(put(t, in, s->start, s->end, first && s->start == 0, byte_level));
     }
     return BRINK_OK;
 }
@@ -350,11 +375,12 @@ brink_status pretokenize(tokenizer *t)
         pieces_clear(&t->back);
         for (uint32_t i = 0; i < t->front.count; i++) {
             piece one = t->front.at[i];
-            if (one.id != VOCAB_NONE)
-                TRY(pieces_add(&t->back, one));
+            span in = {t->front.text.data + one.start, one.size,
+                       t->tracing ? t->front.origin + one.start : NULL};
+            if (one.id == VOCAB_NONE)
+                TRY(split_piece(t, &t->pretokenizers[stage], in, one.first));
             else
-                TRY(split_piece(t, &t->pretokenizers[stage], t->front.text.data + one.start,
-                                one.size, one.first));
+                TRY(pieces_copy(t, &t->back, in.text, 0, in.size, in.origin, one));
         }
         pieces swapped = t->front;
         t->front = t->back;

@@ -1,10 +1,7 @@
-/* tokenizer.c — reading tokenizer.json and running its stages. */
+/* tokenizer.c — reading tokenizer.json, and what can be asked about its tokens. */
 #include "text/tokenizer_internal.h"
-#include "text/utf8.h"
 
 #include <stdio.h>
-
-enum { LONGEST_TEXT = 1 << 28 };
 
 brink_status tokenizer_unsupported(tokenizer *t, const char *part, const char *what)
 {
@@ -96,7 +93,9 @@ static brink_status read_all(tokenizer *t, yyjson_val *root)
     TRY(pretokenizers_read(t, json_get(root, "pre_tokenizer")));
     TRY(post_processor_read(t, json_get(root, "post_processor")));
     TRY(decoders_read(t, json_get(root, "decoder")));
-    return added_tokens_read(t, json_get(root, "added_tokens"));
+    TRY(added_tokens_read(t, json_get(root, "added_tokens")));
+    t->follows &= t->normalizer_count != 0 || t->pretokenizer_count > 1;
+    return BRINK_OK;
 }
 
 brink_status tokenizer_create(brink_context *context, const char *file_name, const void *json,
@@ -155,89 +154,21 @@ void tokenizer_destroy(tokenizer *t)
     core_free(context, t->other_texts.ends);
     core_free(context, t->added_by_id);
     core_free(context, t->found.at);
-    core_free(context, t->ids.at);
+    for (int i = 0; i < 2; i++) {
+        token_list *list = i == 0 ? &t->tokens : &t->other_tokens;
+        core_free(context, list->ids.at);
+        core_free(context, list->ends.at);
+        core_free(context, list->spans);
+    }
+    core_free(context, t->trace.at);
+    core_free(context, t->input_origin.at);
+    core_free(context, t->normal_origin.at);
+    core_free(context, t->spare_origin.at);
+    core_free(context, t->changes.at);
     core_free(context, t->cuts.at);
-    core_free(context, t->before.at);
-    core_free(context, t->behind.at);
+    core_free(context, t->processor_ids.at);
     arena_free(&t->memory);
     core_free(context, t);
-}
-
-/* The text as pieces in t->front: tokens that were added, and normalised text between them. */
-static brink_status find_added(tokenizer *t, const char *text, uint32_t size)
-{
-    pieces_clear(&t->front);
-    TRY(added_tokens_split(t, &t->raw, text, size));
-    pieces raw = t->front;
-    t->front = t->back;
-    t->back = raw;
-    pieces_clear(&t->front);
-    for (uint32_t i = 0; i < t->back.count; i++) {
-        piece one = t->back.at[i];
-        if (one.id != VOCAB_NONE) {
-            TRY(pieces_add(&t->front, one));
-            continue;
-        }
-        TRY(normalize(t, t->back.text.data + one.start, one.size, &t->normal));
-        uint32_t from = t->front.count;
-        TRY(added_tokens_split(t, &t->normalized, t->normal.data, (uint32_t)t->normal.size));
-        for (uint32_t k = from; k < t->front.count; k++)
-            t->front.at[k].first = one.first && k == from;
-    }
-    return BRINK_OK;
-}
-
-static brink_status encode_word(tokenizer *t, const char *word, uint32_t size)
-{
-    switch (t->model) {
-    case MODEL_BPE:
-        return bpe_encode(t, word, size);
-    case MODEL_UNIGRAM:
-        return unigram_encode(t, word, size);
-    default:
-        return wordpiece_encode(t, word, size);
-    }
-}
-
-static brink_status encode(tokenizer *t, const char *text, uint64_t bytes, bool add_special)
-{
-    t->ids.count = 0;
-    if (bytes > LONGEST_TEXT)
-        return core_fail(t->context, BRINK_INVALID_ARGUMENT, "a text of %llu bytes is too long",
-                         (unsigned long long)bytes);
-    if (!utf8_valid(text, bytes)) {
-        t->input.size = 0;
-        TRY(utf8_clean(&t->input, text, bytes));
-        text = t->input.data;
-        bytes = t->input.size;
-    }
-    for (uint32_t i = 0; add_special && i < t->before.count; i++)
-        TRY(ids_add(t, &t->ids, t->before.at[i]));
-    TRY(find_added(t, text, (uint32_t)bytes));
-    TRY(pretokenize(t));
-    for (uint32_t i = 0; i < t->front.count; i++) {
-        const piece *one = &t->front.at[i];
-        const char *word = t->front.text.data + one->start;
-        if (one->id != VOCAB_NONE)
-            TRY(ids_add(t, &t->ids, one->id));
-        else if (one->size != 0)
-            TRY(encode_word(t, word, one->size));
-    }
-    for (uint32_t i = 0; add_special && i < t->behind.count; i++)
-        TRY(ids_add(t, &t->ids, t->behind.at[i]));
-    return BRINK_OK;
-}
-
-brink_status tokenizer_encode(tokenizer *t, const char *text, uint64_t bytes, bool add_special,
-                              uint32_t *ids, uint32_t capacity, uint32_t *count)
-{
-    *count = 0;
-    TRY(encode(t, text, bytes, add_special));
-    *count = t->ids.count;
-    uint32_t fits = *count < capacity ? *count : capacity;
-    if (fits != 0)
-        memcpy(ids, t->ids.at, fits * sizeof *ids);
-    return BRINK_OK;
 }
 
 brink_status tokenizer_decode(tokenizer *t, const uint32_t *ids, uint32_t count, bool keep_special,

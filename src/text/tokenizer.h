@@ -22,6 +22,17 @@ void tokenizer_destroy(tokenizer *t);
 brink_status tokenizer_encode(tokenizer *t, const char *text, uint64_t bytes, bool add_special,
                               uint32_t *ids, uint32_t capacity, uint32_t *count);
 
+typedef struct encode_options {
+    bool special; /* what the post-processor adds */
+} encode_options;
+
+/* The same, and in `offsets` [capacity][2] where each token begins and ends in the text, in characters:
+   as the library counts them, through normalisation and with what a post-processor trims. A token
+   that the post-processor adds is at 0, 0. An invalid part of the text is one character. */
+brink_status tokenizer_encode_offsets(tokenizer *t, const char *text, uint64_t bytes,
+                                      const encode_options *options, uint32_t *ids,
+                                      uint32_t *offsets, uint32_t capacity, uint32_t *count);
+
 /* Writes at most `capacity` bytes, NUL included, and the length without NUL to *bytes. Ids that do
    not exist are left out. */
 brink_status tokenizer_decode(tokenizer *t, const uint32_t *ids, uint32_t count, bool keep_special,

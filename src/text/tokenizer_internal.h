@@ -28,6 +28,8 @@ typedef struct pieces {
     buffer text;
     piece *at;
     uint32_t count, capacity;
+    uint32_t *origin; /* [text.size] while tracing, see trace.c */
+    uint32_t origin_capacity;
 } pieces;
 
 brink_status pieces_add(pieces *p, piece one);
@@ -69,7 +71,8 @@ typedef enum normalizer_kind {
     NORMALIZE_PREPEND,
     NORMALIZE_STRIP,
     NORMALIZE_STRIP_ACCENTS,
-    NORMALIZE_BERT,
+    NORMALIZE_BERT_CLEAN,
+    NORMALIZE_BERT_MARKS,
     NORMALIZE_BYTE_LEVEL,
     NORMALIZE_NMT,
     NORMALIZE_PRECOMPILED
@@ -83,8 +86,8 @@ typedef struct normalizer {
     uint32_t content_size;
     const uint8_t *units; /* [unit_count] little-endian u32: Precompiled's trie */
     uint32_t unit_count;
-    bool left, right; /* strip */
-    bool clean_text, chinese_chars, strip_accents, lowercase;
+    bool left, right;               /* strip */
+    bool clean_text, chinese_chars; /* of BERT */
 } normalizer;
 
 typedef enum pretokenizer_kind {
@@ -186,6 +189,7 @@ typedef struct merge {
 
 typedef struct symbol {
     uint32_t id;   /* VOCAB_NONE once it is part of its left neighbour */
+    uint32_t size; /* bytes of the word                                */
     uint32_t rank; /* of merging with the right neighbour              */
     uint32_t merged;
     uint32_t previous, next;
@@ -196,6 +200,7 @@ enum { CACHE_TEXT = 36, CACHE_IDS = 12, CACHE_ENTRIES = 4096, CHAR_TABLE = 512 }
 typedef struct cache_entry {
     uint8_t size, count; /* size 0: free */
     char text[CACHE_TEXT];
+    uint8_t sizes[CACHE_IDS]; /* bytes of the word */
     uint32_t ids[CACHE_IDS];
 } cache_entry;
 
@@ -203,6 +208,38 @@ typedef struct id_list {
     uint32_t *at;
     uint32_t count, capacity;
 } id_list;
+
+/* Where a token comes from: bytes of a word, then of the input, at last characters. */
+typedef struct token_span {
+    uint32_t start, end;
+    uint32_t blanks_before, blanks_behind; /* at the ends of its spelling, for trimming */
+} token_span;
+
+/* Tokens as they leave the model and go through post-processors: in parts, as a template makes them. */
+typedef struct token_list {
+    id_list ids;
+    token_span *spans; /* [ids.count] while tracing */
+    uint32_t span_capacity;
+    id_list ends; /* of the parts */
+} token_list;
+
+typedef enum processor_kind { PROCESS_TRIM, PROCESS_PAIR, PROCESS_TEMPLATE } processor_kind;
+
+/* A template: its items one behind the other. An item is a sequence, or special tokens. */
+typedef struct template_item {
+    bool is_sequence;
+    uint32_t sequence;    /* 0 or 1                                  */
+    uint32_t first, last; /* of the tokenizer's processor_ids, [first, last) */
+} template_item;
+
+typedef struct processor {
+    processor_kind kind;
+    bool prefix_space; /* PROCESS_TRIM: one blank at the beginning was added   */
+    bool twice;        /* PROCESS_PAIR: `behind` also opens the second sequence */
+    uint32_t before, behind;
+    template_item *items[2]; /* for one sequence and for two */
+    uint32_t counts[2];
+} processor;
 
 struct tokenizer {
     brink_context *context;
@@ -237,7 +274,11 @@ struct tokenizer {
     decoder decoders[MAX_STAGES];
     uint32_t normalizer_count, pretokenizer_count, decoder_count;
     bool has_decoder;
-    id_list before, behind; /* what the post-processor puts around */
+    processor processors[MAX_STAGES];
+    uint32_t processor_count;
+    id_list processor_ids; /* special tokens of the templates */
+    bool trims;            /* a post-processor asks for blanks */
+    bool follows;          /* a stage asks where a piece comes from: tracing is always on */
 
     /* Scratch, kept from call to call. */
     buffer input, spare, normal, word;
@@ -248,7 +289,11 @@ struct tokenizer {
     uint64_t *heap;
     uint32_t heap_capacity;
     cache_entry *cache;
-    id_list ids, cuts;
+    token_list tokens, other_tokens;
+    id_list cuts;
+    bool tracing;
+    id_list trace; /* of the running stage: the byte of its input, or TRACE_NOTHING */
+    id_list input_origin, normal_origin, spare_origin, changes;
     best_path *best;
     uint32_t best_capacity;
     token_texts texts, other_texts;
@@ -270,19 +315,40 @@ brink_status pattern_replace(tokenizer *t, const pattern *p, const char *text, u
 
 brink_status segment_add(tokenizer *t, uint32_t start, uint32_t end, bool is_match);
 
+/* ── Origins (trace.c) ── */
+
+#define TRACE_NOTHING UINT32_MAX
+
+/* What a stage writes: `count` bytes that are those from `from` on, or all stand for byte `from`.
+   Nothing happens while nothing is traced. */
+brink_status trace_run(tokenizer *t, uint32_t from, uint32_t count);
+brink_status trace_same(tokenizer *t, uint32_t from, uint64_t count);
+/* The characters of `made`, one change each. */
+brink_status trace_changes(tokenizer *t, const char *text, uint32_t size, const char *made,
+                           const int32_t *changes, uint32_t count);
+/* The origins of what the stage wrote, from those of what it read; `base` is the first of those. */
+brink_status trace_back(tokenizer *t, const uint32_t *origin, uint32_t base, id_list *out);
+brink_status trace_input(tokenizer *t, const char *text, uint32_t size);
+/* Appends a piece: text[start, end) and, while tracing, its origins. */
+brink_status pieces_copy(tokenizer *t, pieces *to, const char *text, uint32_t start, uint32_t end,
+                         const uint32_t *origin, piece one);
+
 brink_status normalizers_read(tokenizer *t, yyjson_val *json);
-brink_status normalize(tokenizer *t, const char *text, uint32_t size, buffer *out);
+/* While tracing `origin` is the text's, and t->normal_origin becomes that of `out`. */
+brink_status normalize(tokenizer *t, const char *text, uint32_t size, const uint32_t *origin,
+                       buffer *out);
 
 brink_status precompiled_read(tokenizer *t, yyjson_val *json, normalizer *n);
-brink_status precompiled_apply(const normalizer *n, const char *text, uint32_t size, buffer *out);
+brink_status precompiled_apply(tokenizer *t, const normalizer *n, const char *text, uint32_t size,
+                               buffer *out);
 
 brink_status pretokenizers_read(tokenizer *t, yyjson_val *json);
 /* From t->front back to t->front. */
 brink_status pretokenize(tokenizer *t);
 
 brink_status added_tokens_read(tokenizer *t, yyjson_val *json);
-brink_status added_tokens_split(tokenizer *t, const added_set *set, const char *text,
-                                uint32_t size);
+brink_status added_tokens_split(tokenizer *t, const added_set *set, const char *text, uint32_t size,
+                                const uint32_t *origin);
 
 brink_status bpe_read(tokenizer *t, yyjson_val *json);
 brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size);
@@ -295,6 +361,10 @@ void unigram_free(tokenizer *t);
 brink_status vocabulary_read(tokenizer *t, yyjson_val *json);
 
 brink_status post_processor_read(tokenizer *t, yyjson_val *json);
+/* From t->tokens back to t->tokens. */
+brink_status post_process(tokenizer *t, bool special);
+/* Special tokens around one sequence. */
+uint64_t post_processor_adds(const tokenizer *t);
 
 brink_status decoders_read(tokenizer *t, yyjson_val *json);
 /* The text of tokens, into t->texts as one text. */
@@ -303,11 +373,14 @@ brink_status decode(tokenizer *t, const uint32_t *ids, uint32_t count, bool keep
 bool tokenizer_is_word(uint32_t code);
 
 brink_status ids_add(tokenizer *t, id_list *list, uint32_t id);
+/* A token of the model, of bytes [start, end) of the word. */
+brink_status token_add(tokenizer *t, uint32_t id, uint32_t start, uint32_t end);
+brink_status spans_add(tokenizer *t, token_list *list, token_span span);
 
 /* GPT-2's printable stand-ins for the 256 bytes, and back: -1 where there is none. */
 uint32_t byte_level_char(uint8_t byte);
 int byte_level_byte(uint32_t code);
-brink_status byte_level_put(buffer *out, const char *text, uint32_t size);
+brink_status byte_level_put(tokenizer *t, buffer *out, const char *text, uint32_t size);
 /* The bytes of a token spelled in stand-ins; its own bytes if any character is none. */
 brink_status byte_level_bytes(buffer *out, const char *text, uint32_t size);
 

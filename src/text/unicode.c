@@ -1,6 +1,6 @@
 /* unicode.c — categories, case and normalisation forms.
 
-   utf8proc decomposes and composes; the canonical ordering between the two is done here by a merge
+   utf8proc decomposes and composes pairs; the canonical ordering between the two is done here by a merge
    sort, because utf8proc's own exchange sort takes quadratic time on long runs of marks. */
 #include "text/unicode.h"
 
@@ -101,8 +101,13 @@ static uint32_t combining_class(int32_t code)
     return class_ != 0 && unicode_is_after_9((uint32_t)code) ? 0 : class_;
 }
 
+/* A code point on its way through normalisation. */
+typedef struct point {
+    int32_t code, change;
+} point;
+
 /* Sorts one run of marks by class, keeping the order of equals. */
-static void merge_sort(int32_t *run, uint32_t n, int32_t *spare)
+static void merge_sort(point *run, uint32_t n, point *spare)
 {
     for (uint32_t width = 1; width < n; width *= 2) {
         for (uint32_t from = 0; from < n; from += 2 * width) {
@@ -110,8 +115,8 @@ static void merge_sort(int32_t *run, uint32_t n, int32_t *spare)
             uint32_t end = middle + width < n ? middle + width : n;
             uint32_t a = from, b = middle;
             for (uint32_t i = from; i < end; i++) {
-                bool left =
-                    a < middle && (b >= end || combining_class(run[a]) <= combining_class(run[b]));
+                bool left = a < middle && (b >= end || combining_class(run[a].code) <=
+                                                           combining_class(run[b].code));
                 spare[i] = left ? run[a++] : run[b++];
             }
         }
@@ -119,71 +124,119 @@ static void merge_sort(int32_t *run, uint32_t n, int32_t *spare)
     }
 }
 
-static brink_status order_marks(brink_context *context, int32_t *codes, uint32_t n)
+static brink_status order_marks(brink_context *context, point *points, uint32_t n)
 {
     for (uint32_t i = 0; i < n;) {
-        if (combining_class(codes[i]) == 0) {
+        if (combining_class(points[i].code) == 0) {
             i++;
             continue;
         }
         uint32_t from = i;
         bool sorted = true;
-        for (i++; i < n && combining_class(codes[i]) != 0; i++)
-            sorted &= combining_class(codes[i - 1]) <= combining_class(codes[i]);
+        for (i++; i < n && combining_class(points[i].code) != 0; i++)
+            sorted &= combining_class(points[i - 1].code) <= combining_class(points[i].code);
         if (sorted)
             continue;
-        int32_t few[32], *spare = few;
+        point few[32], *spare = few;
         if (i - from > 32) {
             spare = core_alloc(context, (uint64_t)(i - from) * sizeof *spare);
             if (spare == NULL)
                 return BRINK_OUT_OF_MEMORY;
         }
-        merge_sort(codes + from, i - from, spare);
+        merge_sort(points + from, i - from, spare);
         if (spare != few)
             core_free(context, spare);
     }
     return BRINK_OK;
 }
 
-brink_status unicode_normalize(buffer *out, const char *text, uint32_t size, unicode_form form)
+/* Joins the mark or letter to what is before it, if the two have a composed form. */
+static bool compose_pair(point *base, point with)
 {
-    uint32_t ascii = 0;
-    while (ascii < size && (unsigned char)text[ascii] < 0x80)
-        ascii++;
-    if (ascii == size)
-        return buffer_append(out, text, size);
+    const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    int32_t pair[2] = {base->code, with.code};
+    if (utf8proc_normalize_utf32(pair, 2, options) != 1)
+        return false;
+    *base = (point){pair[0], base->change + with.change - 1};
+    return true;
+}
 
-    utf8proc_option_t options = UTF8PROC_STABLE;
-    options |= form == UNICODE_NFC || form == UNICODE_NFKC ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
-    if (form == UNICODE_NFKC || form == UNICODE_NFKD)
-        options |= UTF8PROC_COMPAT;
-    utf8proc_option_t apart =
-        (utf8proc_option_t)((unsigned)options & ~(unsigned)UTF8PROC_COMPOSE) | UTF8PROC_DECOMPOSE;
-    brink_context *context = out->context;
-    buffer codes = {.context = context};
-    brink_status status = BRINK_OK;
+/* Canonical composition (UAX #15) in place: a mark joins the last starter unless one of its own or a
+   higher class stands between. Returns how many points are left. */
+static uint32_t compose(point *points, uint32_t n)
+{
+    uint32_t starter = UINT32_MAX, kept = 0, last = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t class_ = combining_class(points[i].code);
+        bool adjacent = starter != UINT32_MAX && starter + 1 == kept;
+        bool free_ = starter != UINT32_MAX && (adjacent || (class_ != 0 && last < class_));
+        if (free_ && compose_pair(&points[starter], points[i]))
+            continue;
+        if (class_ == 0)
+            starter = kept;
+        last = class_;
+        points[kept++] = points[i];
+    }
+    return kept;
+}
+
+static brink_status decompose(buffer *points, const char *text, uint32_t size,
+                              utf8proc_option_t options)
+{
     enum { MOST = 20 }; /* the longest decomposition has 18 code points */
-    for (uint32_t i = 0; i < size && status == BRINK_OK;) {
+    for (uint32_t i = 0; i < size;) {
         int32_t one[MOST];
         int last = 0;
         uint32_t code = utf8_next(text, &i);
         utf8proc_ssize_t n =
-            utf8proc_decompose_char((utf8proc_int32_t)code, one, MOST, apart, &last);
+            utf8proc_decompose_char((utf8proc_int32_t)code, one, MOST, options, &last);
         bool changed = n != 1 || one[0] != (int32_t)code;
         if (n < 0 || n > MOST || (changed && unicode_is_after_9(code))) {
             one[0] = (int32_t)code;
             n = 1;
         }
-        status = buffer_append(&codes, one, (uint64_t)n * sizeof *one);
+        for (utf8proc_ssize_t k = 0; k < n; k++) {
+            point p = {one[k], k != 0};
+            TRY(buffer_append(points, &p, sizeof p));
+        }
     }
-    int32_t *all = (int32_t *)(void *)codes.data;
-    uint32_t count = (uint32_t)(codes.size / sizeof *all);
+    return BRINK_OK;
+}
+
+brink_status unicode_normalize_traced(buffer *out, const char *text, uint32_t size,
+                                      unicode_form form, buffer *changes)
+{
+    static const int32_t same = 0;
+    bool composed = form == UNICODE_NFC || form == UNICODE_NFKC;
+    utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
+    if (form == UNICODE_NFKC || form == UNICODE_NFKD)
+        options |= UTF8PROC_COMPAT;
+    uint32_t ascii = 0;
+    while (ascii < size && (unsigned char)text[ascii] < 0x80)
+        ascii++;
+    for (uint32_t i = 0; ascii == size && changes != NULL && i < size; i++)
+        TRY(buffer_append(changes, &same, sizeof same));
+    if (ascii == size)
+        return buffer_append(out, text, size);
+
+    buffer points = {.context = out->context};
+    brink_status status = decompose(&points, text, size, options);
+    point *all = (point *)(void *)points.data;
+    uint32_t count = (uint32_t)(points.size / sizeof *all);
     if (status == BRINK_OK)
-        status = order_marks(context, all, count);
-    if (status == BRINK_OK && (options & UTF8PROC_COMPOSE) != 0)
-        count = (uint32_t)utf8proc_normalize_utf32(all, count, options);
-    for (uint32_t i = 0; i < count && status == BRINK_OK; i++)
-        status = buffer_put(out, (uint32_t)all[i]);
-    buffer_free(&codes);
+        status = order_marks(out->context, all, count);
+    if (status == BRINK_OK && composed)
+        count = compose(all, count);
+    for (uint32_t i = 0; i < count && status == BRINK_OK; i++) {
+        status = buffer_put(out, (uint32_t)all[i].code);
+        if (status == BRINK_OK && changes != NULL)
+            status = buffer_append(changes, &all[i].change, sizeof all[i].change);
+    }
+    buffer_free(&points);
     return status;
+}
+
+brink_status unicode_normalize(buffer *out, const char *text, uint32_t size, unicode_form form)
+{
+    return unicode_normalize_traced(out, text, size, form, NULL);
 }

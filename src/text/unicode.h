@@ -63,4 +63,9 @@ typedef enum unicode_form { UNICODE_NFD, UNICODE_NFC, UNICODE_NFKD, UNICODE_NFKC
    n log n within a run of combining marks. */
 brink_status unicode_normalize(buffer *out, const char *text, uint32_t size, unicode_form form);
 
+/* The same, and for each character of the result an int32_t in `changes`: 0 for one in place of a
+   character read, 1 for one inserted, -n for one in place of n + 1. */
+brink_status unicode_normalize_traced(buffer *out, const char *text, uint32_t size,
+                                      unicode_form form, buffer *changes);
+
 #endif

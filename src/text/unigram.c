@@ -221,16 +221,16 @@ static brink_status add_piece(tokenizer *t, const char *text, uint32_t start, ui
     for (uint32_t i = start; bytes && i < end; i++)
         bytes = t->byte_ids[(uint8_t)text[i]] != VOCAB_NONE;
     for (uint32_t i = start; bytes && i < end; i++)
-        TRY(ids_add(t, &t->ids, t->byte_ids[(uint8_t)text[i]]));
+        TRY(token_add(t, t->byte_ids[(uint8_t)text[i]], start, end));
     if (bytes)
         return BRINK_OK;
     if (id == VOCAB_NONE && t->unknown == VOCAB_NONE)
         return no_unknown(t);
-    return ids_add(t, &t->ids, id != VOCAB_NONE ? id : t->unknown);
+    return token_add(t, id != VOCAB_NONE ? id : t->unknown, start, end);
 }
 
 /* The ends of the best path's pieces, last first; a run of unknown ones has one end. */
-static brink_status trace_back(tokenizer *t, uint32_t size)
+static brink_status find_cuts(tokenizer *t, uint32_t size)
 {
     uint32_t later = VOCAB_NONE;
     t->cuts.count = 0;
@@ -247,7 +247,7 @@ brink_status unigram_encode(tokenizer *t, const char *text, uint32_t size)
 {
     TRY(array_grow(t->context, (void **)&t->best, &t->best_capacity, size + 1ull, sizeof *t->best));
     TRY(find_best(t, text, size));
-    TRY(trace_back(t, size));
+    TRY(find_cuts(t, size));
     for (uint32_t i = t->cuts.count, start = 0; i-- > 0; start = t->cuts.at[i])
         TRY(add_piece(t, text, start, t->cuts.at[i]));
     return BRINK_OK;

@@ -16,26 +16,26 @@ brink_status wordpiece_read(tokenizer *t, yyjson_val *json)
     return BRINK_OK;
 }
 
-static brink_status add_unknown(tokenizer *t)
+static brink_status add_unknown(tokenizer *t, uint32_t size)
 {
     if (t->unknown == VOCAB_NONE)
         return core_fail(t->context, BRINK_BAD_INPUT,
                          "the text holds a word outside of the vocabulary, which has no token for "
                          "unknown words");
-    return ids_add(t, &t->ids, t->unknown);
+    return token_add(t, t->unknown, 0, size);
 }
 
 brink_status wordpiece_encode(tokenizer *t, const char *text, uint32_t size)
 {
-    uint32_t before = t->ids.count, characters = 0;
+    uint32_t before = t->tokens.ids.count, characters = 0;
     if (t->model == MODEL_WORDLEVEL) {
         uint32_t id = vocab_find(&t->vocabulary, text, size);
-        return id != VOCAB_NONE ? ids_add(t, &t->ids, id) : add_unknown(t);
+        return id != VOCAB_NONE ? token_add(t, id, 0, size) : add_unknown(t, size);
     }
     for (uint32_t i = 0; i < size && characters <= t->longest_word; characters++)
         i += utf8_width(text[i]);
     if (characters > t->longest_word)
-        return add_unknown(t);
+        return add_unknown(t, size);
     for (uint32_t start = 0; start < size;) {
         uint32_t end = size, id = VOCAB_NONE;
         t->word.size = 0;
@@ -49,10 +49,10 @@ brink_status wordpiece_encode(tokenizer *t, const char *text, uint32_t size)
                 break;
         }
         if (id == VOCAB_NONE) {
-            t->ids.count = before;
-            return add_unknown(t);
+            t->tokens.ids.count = before;
+            return add_unknown(t, size);
         }
-        TRY(ids_add(t, &t->ids, id));
+        TRY(token_add(t, id, start, end));
         start = end;
     }
     return BRINK_OK;

@@ -1,7 +1,8 @@
 /* driver.c — lets tests/text/compare.py ask the tokenizer and the chat templates about many texts.
 
    driver tokenize FILE < records > records: each record in is u32 length and bytes; out come u32
-   count and the ids (with specials), u32 count and the ids (without), and u32 length and bytes of the
+   count and the ids (with specials), u32 count and the ids (without), the offsets of both (two for a
+   token) in the same way, and u32 length and bytes of the
    first ids decoded (specials kept), of the second ones decoded, and of the first ones streamed.
    driver decode FILE: each record in holds ids; out comes their text, specials left out.
    driver time FILE TEXT: milliseconds to load and megabytes a second to encode.
@@ -51,7 +52,7 @@ static void put(const void *data, uint32_t count, uint32_t item)
     fwrite(data, item, count, stdout);
 }
 
-static uint32_t ids[2][1 << 22];
+static uint32_t ids[2][1 << 22], offsets[2][2 << 22];
 static char text[1 << 25];
 
 static void put_text(tokenizer *t, const uint32_t *from, uint32_t count, bool keep)
@@ -79,6 +80,22 @@ static void put_stream(tokenizer *t, const uint32_t *from, uint32_t count)
     decode_stream_destroy(s);
 }
 
+/* Offsets with and without specials; the ids must be those found without asking for offsets. */
+static void put_offsets(tokenizer *t, const char *in, uint32_t size, const uint32_t *count)
+{
+    static uint32_t same[1 << 22];
+    for (int i = 0; i < 2; i++) {
+        uint32_t n;
+        encode_options options = {.special = i == 0};
+        check(tokenizer_encode_offsets(t, in, size, &options, same, offsets[i], 1 << 22, &n));
+        if (n != count[i] || memcmp(same, ids[i], n * sizeof *same) != 0) {
+            fprintf(stderr, "offsets change the ids\n");
+            exit(3);
+        }
+        put(offsets[i], 2 * n, 4);
+    }
+}
+
 static void tokenize(tokenizer *t, bool decode_only)
 {
     uint32_t size;
@@ -95,6 +112,7 @@ static void tokenize(tokenizer *t, bool decode_only)
                 check(tokenizer_encode(t, in, size, i == 0, ids[i], 1 << 22, &count[i]));
                 put(ids[i], count[i], 4);
             }
+            put_offsets(t, in, size, count);
             put_text(t, ids[0], count[0], true);
             put_text(t, ids[1], count[1], false);
             put_stream(t, ids[0], count[0]);

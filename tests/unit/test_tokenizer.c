@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t ids[1 << 16];
+static uint32_t ids[1 << 16], offsets[1 << 16];
 static char text[1 << 16];
 
 static char *read_file(const char *name, size_t *size)
@@ -59,6 +59,14 @@ static void assert_ids(const char *name, yyjson_val *expected, uint32_t count)
             fail_msg("%s: id %u is %u", name, i, ids[i]);
 }
 
+static void assert_offsets(const char *name, yyjson_val *expected, uint32_t count)
+{
+    assert_int_equal(yyjson_arr_size(expected), 2 * count);
+    for (uint32_t i = 0; i < 2 * count; i++)
+        if (yyjson_get_uint(yyjson_arr_get(expected, i)) != offsets[i])
+            fail_msg("%s: offset %u is %u", name, i, offsets[i]);
+}
+
 static void assert_text(const char *name, yyjson_val *expected, const char *found, uint64_t bytes)
 {
     if (yyjson_get_len(expected) != bytes || memcmp(yyjson_get_str(expected), found, bytes) != 0)
@@ -97,6 +105,7 @@ static void agrees_with_the_library(void **state)
     char *json = read_file("golden", &size);
     assert_int_equal(json_parse(context, "golden.json", json, size, &golden), BRINK_OK);
     free(json);
+    encode_options special = {.special = true};
     yyjson_obj_foreach(golden.root, i, n, name, list)
     {
         const char *label = yyjson_get_str(name);
@@ -113,6 +122,11 @@ static void agrees_with_the_library(void **state)
             assert_int_equal(tokenizer_encode(t, in, in_size, true, ids, 1 << 16, &count),
                              BRINK_OK);
             assert_ids(label, json_get(one, "ids"), count);
+            assert_int_equal(
+                tokenizer_encode_offsets(t, in, in_size, &special, ids, offsets, 1 << 15, &count),
+                BRINK_OK);
+            assert_ids(label, json_get(one, "ids"), count);
+            assert_offsets(label, json_get(one, "offsets"), count);
             assert_int_equal(tokenizer_decode(t, ids, count, true, text, sizeof text, &bytes),
                              BRINK_OK);
             assert_text(label, json_get(one, "decoded"), text, bytes);
@@ -267,10 +281,45 @@ static void finds_the_best_pieces(void **state)
     brink_context_destroy(context);
 }
 
+/* Through lower case, decomposition, spaces around ideographs and what the post-processor adds or
+   trims; what a post-processor adds is nowhere. */
+static void says_where_tokens_are(void **state)
+{
+    static const char in[] =
+        "\xC3\x85ngstr\xC3\xB6m, \xE4\xBD\xA0\xE5\xA5\xBD"; /* Ångström, 你好 */
+    uint32_t count;
+    brink_context *context;
+    encode_options options = {.special = true};
+    (void)state;
+    context = support_context(1);
+    tokenizer *t = load(context, "bert");
+    assert_int_equal(
+        tokenizer_encode_offsets(t, in, sizeof in - 1, &options, ids, offsets, 64, &count),
+        BRINK_OK);
+    assert_true(count > 5 && count < 64);
+    assert_true(offsets[0] == 0 && offsets[1] == 0);
+    assert_true(offsets[2] == 0 && offsets[3] >= 1);
+    assert_true(offsets[2 * (count - 3)] == 10 && offsets[2 * (count - 3) + 1] == 11);
+    assert_true(offsets[2 * (count - 2)] == 11 && offsets[2 * (count - 2) + 1] == 12);
+    assert_true(offsets[2 * (count - 1)] == 0 && offsets[2 * (count - 1) + 1] == 0);
+    tokenizer_destroy(t);
+
+    t = load(context, "roberta"); /* add_prefix_space and trim_offsets */
+    assert_int_equal(tokenizer_encode_offsets(t, "a  b ", 5, &options, ids, offsets, 64, &count),
+                     BRINK_OK);
+    assert_int_equal(count, 6); /* <s> Ġa Ġ Ġb Ġ </s> */
+    assert_true(offsets[2] == 0 && offsets[3] == 1);
+    assert_true(offsets[4] == 2 && offsets[5] == 2);
+    assert_true(offsets[6] == 3 && offsets[7] == 4);
+    assert_true(offsets[8] == 5 && offsets[9] == 5);
+    tokenizer_destroy(t);
+    brink_context_destroy(context);
+}
+
 /* Any file is read or refused; nothing crashes or leaks. */
 static void survives_mutations(void **state)
 {
-    static const char *const names[] = {"llama3", "gemma", "bert", "clip"};
+    static const char *const names[] = {"llama3", "gemma", "bert", "clip", "unigram"};
     brink_context *context;
     uint32_t random = 1, count;
     (void)state;
@@ -278,7 +327,7 @@ static void survives_mutations(void **state)
     for (int round = 0; round < 300; round++) {
         size_t size;
         tokenizer *t;
-        char *json = read_file(names[round % 4], &size);
+        char *json = read_file(names[round % 5], &size);
         size_t head =
             strcspn(json, "v") < size ? 3000 : size; /* the interesting part comes first */
         for (int k = 0; k < 1 + round % 5; k++) {
@@ -288,6 +337,9 @@ static void survives_mutations(void **state)
             json[at] = "\"{}[]:,0919tfn\\ue\x01"[(random >> 24) % 19];
         }
         if (tokenizer_create(context, "t", json, round % 7 ? size : size / 2, &t) == BRINK_OK) {
+            encode_options options = {.special = true};
+            tokenizer_encode_offsets(t, "Hello, w\xC3\xB6rld \xE4\xBD\xA0", 18, &options, ids,
+                                     offsets, 64, &count);
             const char in[] = "Hello w\xC3\xB6rld 123 <|im_start|> \xFF\xF0\x9F\x98\x80";
             if (tokenizer_encode(t, in, sizeof in, true, ids, 1000, &count) == BRINK_OK) {
                 uint64_t bytes;
@@ -303,22 +355,26 @@ static void survives_mutations(void **state)
 
 static void survives_failing_allocations(void **state)
 {
-    static const char *const names[] = {"bert", "llama2", "llama3"};
+    static const char *const names[] = {"bert", "llama2", "llama3", "unigram"};
     brink_context *context;
     (void)state;
     context = support_context(1);
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < 4; k++) {
         size_t size;
         char *json = read_file(names[k], &size);
         bool done = false;
         for (uint64_t n = 1; !done && n < 3000; n++) {
             tokenizer *t;
             uint32_t count = 0;
+            encode_options options = {.special = true};
             uint64_t bytes;
             context->fail_allocation = n;
             brink_status status = tokenizer_create(context, "t", json, size, &t);
             if (status == BRINK_OK)
                 status = tokenizer_encode(t, "H\xC3\xA9llo \xFF 12", 11, true, ids, 1000, &count);
+            if (status == BRINK_OK)
+                status = tokenizer_encode_offsets(t, "e\xCC\x81 \xC2\xBD<unk>", 11, &options, ids,
+                                                  offsets, 64, &count);
             if (status == BRINK_OK)
                 status = tokenizer_decode(t, ids, count, true, text, sizeof text, &bytes);
             done = context->fail_allocation != 0;
@@ -394,7 +450,8 @@ int main(void)
         cmocka_unit_test(agrees_with_the_library), cmocka_unit_test(answers_about_tokens),
         cmocka_unit_test(long_words_are_fine),     cmocka_unit_test(refuses_by_name),
         cmocka_unit_test(survives_mutations),      cmocka_unit_test(survives_failing_allocations),
-        cmocka_unit_test(patterns_match_and_end),  cmocka_unit_test(finds_the_best_pieces),
+        cmocka_unit_test(says_where_tokens_are),   cmocka_unit_test(patterns_match_and_end),
+        cmocka_unit_test(finds_the_best_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
