@@ -17,6 +17,7 @@ void cli_token_list_add(token_list *list, uint32_t id)
 void cli_token_list_free(token_list *list)
 {
     free(list->ids);
+    free(list->offsets);
     *list = (token_list){0};
 }
 
@@ -33,6 +34,26 @@ int cli_text_tokenize(const engine *e, const char *text, uint64_t bytes, bool sp
         if (count <= out->capacity)
             return EXIT_DONE;
         out->ids = cli_grow(out->ids, count, sizeof *out->ids);
+        out->capacity = count;
+    }
+}
+
+int cli_text_tokenize_offsets(const engine *e, const char *text, uint64_t bytes, bool special,
+                              token_list *out)
+{
+    for (;;) {
+        uint32_t count = 0, room = out->offsets ? out->capacity : 0;
+        uint32_t none[2]; /* an address for no offsets */
+        brink_status status =
+            brink_tokenize_offsets(e->model, text, bytes, special, out->ids,
+                                   out->offsets ? out->offsets : none, room, &count);
+        if (status != BRINK_OK)
+            return cli_engine_fail(e, status);
+        out->count = count;
+        if (count <= room)
+            return EXIT_DONE;
+        out->ids = cli_grow(out->ids, count, sizeof *out->ids);
+        out->offsets = cli_grow(out->offsets, count, 2 * sizeof *out->offsets);
         out->capacity = count;
     }
 }

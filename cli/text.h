@@ -7,6 +7,7 @@
 
 typedef struct token_list {
     uint32_t *ids;
+    uint32_t *offsets; /* [capacity][2], where cli_text_tokenize_offsets filled the list */
     uint32_t count, capacity;
 } token_list;
 
@@ -16,6 +17,9 @@ void cli_token_list_free(token_list *list);
 /* Replaces what `out` holds. */
 int cli_text_tokenize(const engine *e, const char *text, uint64_t bytes, bool special,
                       token_list *out);
+
+int cli_text_tokenize_offsets(const engine *e, const char *text, uint64_t bytes, bool special,
+                              token_list *out);
 
 /* *text is the caller's to free; *bytes is its length, as it may hold NUL. */
 int cli_text_detokenize(const engine *e, const token_list *tokens, bool special, char **text,

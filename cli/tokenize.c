@@ -10,7 +10,7 @@ typedef struct tokenize_options {
     common_options common;
     text_list positional;
     const char *file, *decode;
-    bool no_special;
+    bool no_special, offsets;
 } tokenize_options;
 
 static void add_ids(output *out, yyjson_mut_val *array, const token_list *tokens)
@@ -18,8 +18,27 @@ static void add_ids(output *out, yyjson_mut_val *array, const token_list *tokens
     for (uint32_t i = 0; i < tokens->count; i++) {
         cli_add_integer(out, array, tokens->ids[i]);
         fprintf(out->text, "%s%u", i ? " " : "", tokens->ids[i]);
+        if (tokens->offsets)
+            fprintf(out->text, ":%u-%u", tokens->offsets[2 * i], tokens->offsets[2 * i + 1]);
     }
     fputc('\n', out->text);
+}
+
+/* [[start, end], …] */
+static void add_offsets(output *out, yyjson_mut_val *array, const token_list *tokens)
+{
+    for (uint32_t i = 0; i < tokens->count; i++) {
+        yyjson_mut_val *pair = cli_add_array(out, array);
+        cli_add_integer(out, pair, tokens->offsets[2 * i]);
+        cli_add_integer(out, pair, tokens->offsets[2 * i + 1]);
+    }
+}
+
+static int tokens_of(const engine *e, const tokenize_options *o, const char *text, uint64_t bytes,
+                     token_list *tokens)
+{
+    return o->offsets ? cli_text_tokenize_offsets(e, text, bytes, !o->no_special, tokens)
+                      : cli_text_tokenize(e, text, bytes, !o->no_special, tokens);
 }
 
 static void add_spellings(output *out, const engine *e, yyjson_mut_val *array,
@@ -43,10 +62,12 @@ static void put_text_bytes(output *out, const char *key, const char *text, uint6
 static int tokenize_text(const engine *e, const tokenize_options *o, const char *text, output *out)
 {
     token_list tokens = {0};
-    int status = cli_text_tokenize(e, text, strlen(text), !o->no_special, &tokens);
+    int status = tokens_of(e, o, text, strlen(text), &tokens);
     if (status == EXIT_DONE) {
         add_ids(out, cli_put_array(out, out->root, "ids"), &tokens);
         add_spellings(out, e, cli_put_array(out, out->root, "tokens"), &tokens);
+        if (o->offsets)
+            add_offsets(out, cli_put_array(out, out->root, "offsets"), &tokens);
         cli_put_text(out, out->root, "text", text);
     }
     cli_token_list_free(&tokens);
@@ -59,6 +80,7 @@ static int tokenize_lines(const engine *e, const tokenize_options *o, const char
 {
     yyjson_mut_val *ids = cli_put_array(out, out->root, "ids");
     yyjson_mut_val *spellings = cli_put_array(out, out->root, "tokens");
+    yyjson_mut_val *offsets = o->offsets ? cli_put_array(out, out->root, "offsets") : NULL;
     yyjson_mut_val *texts = cli_put_array(out, out->root, "text");
     token_list tokens = {0};
     int status = EXIT_DONE;
@@ -66,11 +88,13 @@ static int tokenize_lines(const engine *e, const tokenize_options *o, const char
         const char *line = data + at, *end = memchr(line, '\n', (size_t)(size - at));
         uint64_t bytes = end ? (uint64_t)(end - line) : size - at;
         at += bytes + 1;
-        status = cli_text_tokenize(e, line, bytes, !o->no_special, &tokens);
+        status = tokens_of(e, o, line, bytes, &tokens);
         if (status != EXIT_DONE)
             break;
         add_ids(out, cli_add_array(out, ids), &tokens);
         add_spellings(out, e, cli_add_array(out, spellings), &tokens);
+        if (o->offsets)
+            add_offsets(out, cli_add_array(out, offsets), &tokens);
         cli_add_text(out, texts, line, (size_t)bytes);
     }
     cli_token_list_free(&tokens);
@@ -129,6 +153,8 @@ static int usage(const command *c, const tokenize_options *o)
         return cli_usage_error(c, "give a model");
     if (given > 2 || (given == 2) + (o->file != NULL) + (o->decode != NULL) != 1)
         return cli_usage_error(c, "give one of TEXT, --file and --decode");
+    if (o->offsets && o->decode)
+        return cli_usage_error(c, "--offsets goes with a text, not with --decode");
     if (!o->decode || !*o->decode)
         return EXIT_DONE;
     if (!cli_parse_ids(o->decode, &ids, &count))
@@ -144,6 +170,8 @@ int cli_tokenize_main(const command *c, int argc, char **argv)
     const option table[] = {
         {"--no-special", OPTION_FLAG, &o.no_special, NULL,
          "without the special tokens that the post-processor adds"},
+        {"--offsets", OPTION_FLAG, &o.offsets, NULL,
+         "where each token begins and ends in the text, in characters"},
         {"--file", OPTION_TEXT, &o.file, "FILE", "one text a line, - for input"},
         {"--decode", OPTION_TEXT, &o.decode, "1,2,3", "the text of these ids"},
         {0},

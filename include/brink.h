@@ -374,6 +374,13 @@ BRINK_API brink_status brink_tokenize(brink_model *model, const char *text, uint
                                       bool special, uint32_t *ids, uint32_t capacity,
                                       uint32_t *count);
 
+/* The same, and in `offsets` [capacity][2] where each token begins and where it ends in the text, in
+   characters (code points, not bytes), whatever was normalized on the way. What the post-processor
+   adds is at 0, 0; an invalid part of the text counts as one character. */
+BRINK_API brink_status brink_tokenize_offsets(brink_model *model, const char *text, uint64_t bytes,
+                                              bool special, uint32_t *ids, uint32_t *offsets,
+                                              uint32_t capacity, uint32_t *count);
+
 /* The text of tokens, special ones left out unless `special`. Writes at most `capacity` bytes, NUL
    included, and the length without NUL to *bytes. */
 BRINK_API brink_status brink_detokenize(brink_model *model, const uint32_t *ids, uint32_t count,

@@ -20,6 +20,17 @@ brink_status brink_tokenize(brink_model *m, const char *text, uint64_t bytes, bo
     return tokenizer_encode(m->tokenizer, text, bytes, special, ids, capacity, count);
 }
 
+brink_status brink_tokenize_offsets(brink_model *m, const char *text, uint64_t bytes, bool special,
+                                    uint32_t *ids, uint32_t *offsets, uint32_t capacity,
+                                    uint32_t *count)
+{
+    encode_options options = {.special = special};
+    *count = 0;
+    TRY(need_tokenizer(m));
+    return tokenizer_encode_offsets(m->tokenizer, text, bytes, &options, ids, offsets, capacity,
+                                    count);
+}
+
 brink_status brink_detokenize(brink_model *m, const uint32_t *ids, uint32_t count, bool special,
                               char *text, uint64_t capacity, uint64_t *bytes)
 {
