@@ -170,7 +170,10 @@ static brink_status encode(tokenizer *t, const char *text, uint64_t bytes,
         for (uint32_t i = 0; i < t->tokens.ids.count; i++)
             to_characters(t->input_origin.at, size, &t->tokens.spans[i]);
     }
-    return post_process(t, options->special);
+    if (options->truncate)
+        TRY(truncate_tokens(t, options->special));
+    TRY(post_process(t, options->special));
+    return options->pad ? pad_tokens(t) : BRINK_OK;
 }
 
 static brink_status encode_and_give(tokenizer *t, const char *text, uint64_t bytes,

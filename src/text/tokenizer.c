@@ -92,6 +92,8 @@ static brink_status read_all(tokenizer *t, yyjson_val *root)
     TRY(normalizers_read(t, json_get(root, "normalizer")));
     TRY(pretokenizers_read(t, json_get(root, "pre_tokenizer")));
     TRY(post_processor_read(t, json_get(root, "post_processor")));
+    TRY(truncation_read(t, json_get(root, "truncation")));
+    TRY(padding_read(t, json_get(root, "padding")));
     TRY(decoders_read(t, json_get(root, "decoder")));
     TRY(added_tokens_read(t, json_get(root, "added_tokens")));
     t->follows &= t->normalizer_count != 0 || t->pretokenizer_count > 1;

@@ -3,7 +3,7 @@
    The file is Hugging Face's: added tokens, normalizer, pre_tokenizer, model, post_processor and
    decoder, each read by a source file of its own; the results are those of the `tokenizers`
    library. What is not implemented is refused when the file is read, by name. Truncation and
-   padding in the file are the caller's affair and not applied.
+   padding in the file are applied when the caller asks (tokenizer_encode_offsets).
 
    Text may hold NUL bytes. Invalid UTF-8 is read as U+FFFD, one for each maximal invalid part. */
 #ifndef TEXT_TOKENIZER_H
@@ -23,10 +23,13 @@ brink_status tokenizer_encode(tokenizer *t, const char *text, uint64_t bytes, bo
                               uint32_t *ids, uint32_t capacity, uint32_t *count);
 
 typedef struct encode_options {
-    bool special; /* what the post-processor adds */
+    bool special;  /* what the post-processor adds                                           */
+    bool truncate; /* to the file's max_length, from its side; what is cut off is not given  */
+    bool pad;      /* to the file's fixed length or multiple, on its side; padding is at 0, 0 */
 } encode_options;
 
-/* The same, and in `offsets` [capacity][2] where each token begins and ends in the text, in characters:
+/* The same, cut and padded if the caller asks and the file says how (else neither happens), and in
+   `offsets` [capacity][2], which may be NULL, where each token begins and ends in the text, in characters:
    as the library counts them, through normalisation and with what a post-processor trims. A token
    that the post-processor adds is at 0, 0. An invalid part of the text is one character. */
 brink_status tokenizer_encode_offsets(tokenizer *t, const char *text, uint64_t bytes,

@@ -241,6 +241,17 @@ typedef struct processor {
     uint32_t counts[2];
 } processor;
 
+typedef struct truncation {
+    bool given, left, first_only, second_only;
+    uint64_t length, stride;
+} truncation;
+
+typedef struct padding {
+    bool given, left, fixed;
+    uint64_t length, multiple; /* length: if fixed */
+    uint32_t id;
+} padding;
+
 struct tokenizer {
     brink_context *context;
     const char *file; /* only while reading */
@@ -277,8 +288,10 @@ struct tokenizer {
     processor processors[MAX_STAGES];
     uint32_t processor_count;
     id_list processor_ids; /* special tokens of the templates */
-    bool trims;            /* a post-processor asks for blanks */
-    bool follows;          /* a stage asks where a piece comes from: tracing is always on */
+    truncation truncation;
+    padding padding;
+    bool trims;   /* a post-processor asks for blanks */
+    bool follows; /* a stage asks where a piece comes from: tracing is always on */
 
     /* Scratch, kept from call to call. */
     buffer input, spare, normal, word;
@@ -361,6 +374,12 @@ void unigram_free(tokenizer *t);
 brink_status vocabulary_read(tokenizer *t, yyjson_val *json);
 
 brink_status post_processor_read(tokenizer *t, yyjson_val *json);
+/* As the file says; they do nothing where it says nothing. */
+brink_status truncation_read(tokenizer *t, yyjson_val *json);
+brink_status padding_read(tokenizer *t, yyjson_val *json);
+brink_status truncate_tokens(tokenizer *t, bool special);
+brink_status pad_tokens(tokenizer *t);
+
 /* From t->tokens back to t->tokens. */
 brink_status post_process(tokenizer *t, bool special);
 /* Special tokens around one sequence. */

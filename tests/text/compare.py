@@ -79,6 +79,12 @@ class Reader:
         part = self.take(4)
         return list(struct.unpack(f"<{len(part) // 4}I", part))
 
+    def peek(self):
+        return struct.unpack_from("<I", self.data, self.at)[0]
+
+    def skip(self):
+        self.at += 4
+
     def offsets(self):
         flat = self.ids()
         return list(zip(flat[::2], flat[1::2]))
@@ -338,6 +344,37 @@ def classes(driver):
     return differ
 
 
+def fits(driver, t, texts, folder):
+    """Truncation and padding of every kind, on one tokenizer; what the library refuses is left out."""
+    global COMPARED
+    differ = compared = 0
+    for n, (length, stride, side, strategy) in enumerate([(8, 0, "right", "longest_first"), (5, 2, "left", "only_first"), (3, 0, "left", "longest_first"), (40, 1, "right", "only_second"), (2, 0, "right", "longest_first")]):
+        t.enable_truncation(length, stride=stride, strategy=strategy, direction=side)
+        t.enable_padding(direction="left" if n % 2 else "right", pad_id=1, pad_token="x", length=20 if n < 2 else None, pad_to_multiple_of=None if n % 2 else 7)
+        path = str(Path(folder) / "fit.json")
+        t.save(path)
+        reader = Reader(ask(driver, "fit", path, texts))
+        for raw in texts:
+            for special in (True, False):
+                refused = reader.peek() == 0xFFFFFFFF
+                found = reader.skip() if refused else (reader.ids(), reader.offsets())
+                try:
+                    full = t.encode(raw.decode("utf-8", errors="replace"), add_special_tokens=special)
+                    expected = (full.ids, full.offsets)
+                except BaseException:
+                    expected = None
+                compared += 1
+                if expected != found:
+                    differ += 1
+                    if differ <= 3:
+                        print(f"fit {length} {stride} {side} {strategy} {special}: {raw!r}\n  expected {expected}\n  found    {found}")
+    t.no_truncation()
+    t.no_padding()
+    COMPARED += compared
+    print(f"truncated and padded: {compared} texts, {differ} differ")
+    return differ
+
+
 def survivors(text, expected, found):
     """Characters of which one side kept some and the other none."""
     a, b = (set(bytes(i if i < 256 else 97 for i in ids).decode("utf-8", "replace")) for ids in (expected, found))
@@ -396,6 +433,9 @@ def main():
             path = str(Path(folder) / (name + ".json"))
             t.save(path)
             differ += compare(options.driver, name, path, texts, loose_stream=name in ("llama2", "gemma", "unigram-bytes"))
+        if not options.only or options.only == "fit":
+            for name in ("bert", "roberta"):
+                differ += fits(options.driver, Tokenizer.from_file(str(Path(folder) / (name + ".json"))) if not options.only else made()[name], texts[:60], folder)
     for path in options.tokenizer:
         differ += compare(options.driver, Path(path).name, path, texts)
     if not options.only:

@@ -4,6 +4,8 @@
    count and the ids (with specials), u32 count and the ids (without), the offsets of both (two for a
    token) in the same way, and u32 length and bytes of the
    first ids decoded (specials kept), of the second ones decoded, and of the first ones streamed.
+   driver fit FILE: the same records in; ids and offsets out, truncated and padded, with specials and
+   then without; a count of UINT32_MAX stands for a refusal.
    driver decode FILE: each record in holds ids; out comes their text, specials left out.
    driver time FILE TEXT: milliseconds to load and megabytes a second to encode.
    driver template FILE VARIABLES: the rendered text, or the error on standard error and status 3. */
@@ -96,14 +98,31 @@ static void put_offsets(tokenizer *t, const char *in, uint32_t size, const uint3
     }
 }
 
-static void tokenize(tokenizer *t, bool decode_only)
+static void put_fit(tokenizer *t, const char *in, uint32_t size)
+{
+    for (int i = 0; i < 2; i++) {
+        uint32_t n, refused = UINT32_MAX;
+        encode_options options = {.special = i == 0, .truncate = true, .pad = true};
+        if (tokenizer_encode_offsets(t, in, size, &options, ids[0], offsets[0], 1 << 22, &n) !=
+            BRINK_OK) {
+            fwrite(&refused, 4, 1, stdout);
+            continue;
+        }
+        put(ids[0], n, 4);
+        put(offsets[0], 2 * n, 4);
+    }
+}
+
+static void tokenize(tokenizer *t, bool decode_only, bool fit)
 {
     uint32_t size;
     while (fread(&size, 4, 1, stdin) == 1) {
         char *in = malloc(size + 1u);
         if (in == NULL || fread(in, 1, size, stdin) != size)
             exit(2);
-        if (decode_only) {
+        if (fit) {
+            put_fit(t, in, size);
+        } else if (decode_only) {
             memcpy(ids[0], in, size);
             put_text(t, ids[0], size / 4, false);
         } else {
@@ -198,7 +217,7 @@ int main(int argc, char **argv)
                (double)bytes * 1e3 / (double)(end - begin));
         core_free(context, in);
     } else {
-        tokenize(t, strcmp(argv[1], "decode") == 0);
+        tokenize(t, strcmp(argv[1], "decode") == 0, strcmp(argv[1], "fit") == 0);
     }
     tokenizer_destroy(t);
     return leave();

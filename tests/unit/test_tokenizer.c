@@ -233,6 +233,12 @@ static void refuses_by_name(void **state)
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
          " \"decoder\": {\"type\": \"Other\"}}",
          "t.json: decoder type \"Other\" is not supported"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
+         " \"truncation\": {\"max_length\": -1}}",
+         "t.json: truncation: \"max_length\" is not what it may be"},
+        {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []},"
+         " \"padding\": {\"strategy\": {\"Fixed\": 1e9}}}",
+         "t.json: padding: \"Fixed\" is not what it may be"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a b\"]}}",
          "t.json: merge 0: is of tokens that are not in the vocabulary"},
         {"{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 4000000000}, \"merges\": []}}",
@@ -312,6 +318,37 @@ static void says_where_tokens_are(void **state)
     assert_true(offsets[4] == 2 && offsets[5] == 2);
     assert_true(offsets[6] == 3 && offsets[7] == 4);
     assert_true(offsets[8] == 5 && offsets[9] == 5);
+    tokenizer_destroy(t);
+    brink_context_destroy(context);
+}
+
+/* Only for a caller that asks: to three tokens with the special ones, then to a multiple of five. */
+static void truncates_and_pads(void **state)
+{
+    static const char json[] =
+        "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": 0, \"b\": 1, \"</s>\": 2, \"p\": 3},"
+        " \"unk_token\": \"p\"}, \"pre_tokenizer\": {\"type\": \"WhitespaceSplit\"}, \"post_processor\":"
+        " {\"type\": \"TemplateProcessing\", \"single\": [{\"Sequence\": {\"id\": \"A\"}},"
+        " {\"SpecialToken\": {\"id\": \"</s>\"}}], \"special_tokens\": {\"</s>\": {\"ids\": [2]}}},"
+        " \"truncation\": {\"max_length\": 3, \"direction\": \"Left\"}, \"padding\": {\"pad_id\": 3,"
+        " \"direction\": \"Left\", \"pad_to_multiple_of\": 5}}";
+    static const uint32_t expected[] = {3, 3, 1, 0, 2}, places[] = {0, 0, 0, 0, 2, 3, 4, 5, 0, 0};
+    brink_context *context;
+    tokenizer *t;
+    uint32_t count;
+    (void)state;
+    context = support_context(1);
+    assert_int_equal(tokenizer_create(context, "t.json", json, sizeof json - 1, &t), BRINK_OK);
+    encode_options options = {.special = true};
+    assert_int_equal(tokenizer_encode_offsets(t, "a b a", 5, &options, ids, offsets, 64, &count),
+                     BRINK_OK);
+    assert_int_equal(count, 4);
+    options.truncate = options.pad = true;
+    assert_int_equal(tokenizer_encode_offsets(t, "a b a", 5, &options, ids, offsets, 64, &count),
+                     BRINK_OK);
+    assert_int_equal(count, 5);
+    assert_memory_equal(ids, expected, sizeof expected);
+    assert_memory_equal(offsets, places, sizeof places);
     tokenizer_destroy(t);
     brink_context_destroy(context);
 }
@@ -450,8 +487,8 @@ int main(void)
         cmocka_unit_test(agrees_with_the_library), cmocka_unit_test(answers_about_tokens),
         cmocka_unit_test(long_words_are_fine),     cmocka_unit_test(refuses_by_name),
         cmocka_unit_test(survives_mutations),      cmocka_unit_test(survives_failing_allocations),
-        cmocka_unit_test(says_where_tokens_are),   cmocka_unit_test(patterns_match_and_end),
-        cmocka_unit_test(finds_the_best_pieces),
+        cmocka_unit_test(truncates_and_pads),      cmocka_unit_test(says_where_tokens_are),
+        cmocka_unit_test(patterns_match_and_end),  cmocka_unit_test(finds_the_best_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
