@@ -203,8 +203,18 @@ uint32_t tokenizer_size(const tokenizer *t)
     return t->size;
 }
 
+/* The library goes by the spelling: Unigram may have one twice, and a token that normalization changed
+   is spelled as changed. */
 bool tokenizer_is_special(const tokenizer *t, uint32_t id)
 {
-    uint32_t added = id < t->size ? t->added_by_id[id] : VOCAB_NONE;
+    const char *spelling = tokenizer_spelling(t, id);
+    if (spelling == NULL)
+        return false;
+    uint32_t added = t->added_by_id[id];
+    const added_token *token = added != VOCAB_NONE ? &t->added[added] : NULL;
+    if (token != NULL ? token->match == token->content : t->model != MODEL_UNIGRAM)
+        return token != NULL && token->special;
+    uint32_t size = token != NULL ? token->match_size : t->vocabulary.length[id];
+    added = vocab_find(&t->added_vocabulary, spelling, size);
     return added != VOCAB_NONE && t->added[added].special;
 }

@@ -11,6 +11,7 @@
 #include "text/utf8.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define UNKNOWN_PENALTY 10.0
@@ -101,6 +102,54 @@ static uint32_t trie_child(const trie *tree, uint32_t node, unsigned char label)
 
 /* ── Reading ── */
 
+static double power_of_ten(int exponent)
+{
+    static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    char text[16];
+    if (exponent < (int)(sizeof exact / sizeof *exact))
+        return exact[exponent];
+    snprintf(text, sizeof text, "1e%d", exponent);
+    return strtod(text, NULL);
+}
+
+/* A score as the library reads it: all digits as one integer, rounded, over a power of ten, rounded.
+   That is off by a bit where the nearest double is not, and a bit decides between two cuttings whose
+   pieces are the same in another order. The digits are the shortest that give the double, as every
+   writer of such files has them. */
+static double read_score(yyjson_val *json)
+{
+    char room[512];
+    yyjson_alc pool;
+    size_t size;
+    if (!yyjson_is_real(json) || !yyjson_alc_pool_init(&pool, room, sizeof room))
+        return yyjson_get_num(json);
+    const char *text = yyjson_val_write_opts(json, YYJSON_WRITE_NOFLAG, &pool, &size, NULL);
+    if (text == NULL) /* infinite, or no number */
+        return yyjson_get_num(json);
+    uint64_t digits = 0;
+    int exponent = 0;
+    bool fraction = false;
+    const char *c = text + (text[0] == '-');
+    for (; (*c >= '0' && *c <= '9') || *c == '.'; c++) {
+        fraction |= *c == '.';
+        if (*c == '.')
+            continue;
+        digits = digits * 10 + (uint64_t)(*c - '0');
+        exponent -= fraction;
+    }
+    if (*c == 'e' || *c == 'E')
+        exponent += (int)strtol(c + 1, NULL, 10);
+    double score = (double)digits;
+    if (exponent < -308) {
+        score /= 1e308;
+        exponent += 308;
+    }
+    score = exponent < 0 ? score / power_of_ten(-exponent) : score * power_of_ten(exponent);
+    return text[0] == '-' ? -score : score;
+}
+
 static brink_status bad_piece(tokenizer *t, size_t id, const char *reason)
 {
     return core_fail(t->context, BRINK_BAD_INPUT, "%s: vocabulary: piece %llu %s", t->file,
@@ -118,7 +167,7 @@ static brink_status read_pieces(tokenizer *t, yyjson_val *list, spelling *spelli
         yyjson_val *text = yyjson_arr_get(one, 0), *score = yyjson_arr_get(one, 1);
         if (yyjson_arr_size(one) != 2 || !yyjson_is_str(text) || !yyjson_is_num(score))
             return bad_piece(t, i, "is not a pair of text and score");
-        t->scores[i] = yyjson_get_num(score);
+        t->scores[i] = read_score(score);
         if (!isfinite(t->scores[i]))
             return bad_piece(t, i, "has a score that is not finite");
         if (t->scores[i] < t->unknown_score || i == 0)

@@ -22,6 +22,7 @@ from tokenizers import processors, trainers
 
 sys.path.insert(0, str(Path(__file__).parent))
 import charsmap  # noqa: E402
+import lines as many_lines  # noqa: E402
 import templates  # noqa: E402
 
 SAMPLES = [
@@ -93,7 +94,7 @@ class Reader:
         return self.take(1).decode("utf-8")
 
 
-def compare(driver, name, path, texts, loose_stream=False):
+def compare(driver, name, path, texts, loose_stream=False, quiet=False):
     """Number of texts that differ."""
     global COMPARED
     library = Tokenizer.from_file(path)
@@ -129,7 +130,8 @@ def compare(driver, name, path, texts, loose_stream=False):
             if differ <= 6:
                 print(f"{name}: decode {batch}\n  expected {expected!r}\n  found    {found!r}")
     COMPARED += len(texts) + len(batches)
-    print(f"{name}: {len(texts)} texts and {len(batches)} id lists, {differ} differ")
+    if not quiet:
+        print(f"{name}: {len(texts)} texts and {len(batches)} id lists, {differ} differ")
     return differ
 
 
@@ -279,6 +281,59 @@ def made():
     return out
 
 
+def larger(lines):
+    """One tokenizer of each kind, trained on more than the samples."""
+    text = [line.decode("utf-8", errors="replace") for line in lines]
+    out = {}
+    special = ["<unk>", "<s>", "</s>", "<mask>"]
+    for name, pattern in (("byte-level", None), ("byte-level with a pattern", QWEN)):
+        t = byte_level(pattern)
+        t.train_from_iterator(text, trainers.BpeTrainer(vocab_size=3000, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False, special_tokens=["<s>", "</s>", "[MASK]"]))
+        t.post_processor = processors.ByteLevel(trim_offsets=True) if pattern else processors.RobertaProcessing(("</s>", 1), ("<s>", 0), add_prefix_space=False)
+        t.normalizer = normalizers.NFC() if pattern else None
+        out[name] = t
+    t = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    t.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    t.train_from_iterator(text, trainers.BpeTrainer(vocab_size=3000, limit_alphabet=600, show_progress=False, special_tokens=special[:3] + [f"<0x{b:02X}>" for b in range(256)]))
+    t = edit(t, lambda d: d.update(added_tokens=d["added_tokens"][:3]))
+    t.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    t.post_processor = processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", 1)])
+    out["byte fallback"] = t
+    t = Tokenizer(models.BPE(unk_token="<unk>"))
+    t.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    t.decoder = decoders.Metaspace(prepend_scheme="first")
+    t.train_from_iterator(text, trainers.BpeTrainer(vocab_size=3000, limit_alphabet=600, show_progress=False, special_tokens=special))
+    out["metaspace"] = t
+    unigram = dict(vocab_size=6000, special_tokens=special, unk_token="<unk>", show_progress=False)
+    t = Tokenizer(models.Unigram())
+    t.normalizer = normalizers.Sequence([normalizers.Precompiled(charsmap.build(charsmap.table())), normalizers.Replace(Regex(" {2,}"), " ")])
+    t.pre_tokenizer = pre_tokenizers.Metaspace()
+    t.train_from_iterator(text, trainers.UnigramTrainer(**unigram))
+    t.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="$A $B", special_tokens=[("<s>", 1), ("</s>", 2)])
+    t.decoder = decoders.Metaspace()
+    t.add_special_tokens([AddedToken("<mask>", lstrip=True, special=True)])
+    out["unigram, precompiled"] = t
+    t = Tokenizer(models.Unigram())
+    t.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Strip()])
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.UnicodeScripts(), pre_tokenizers.Metaspace(prepend_scheme="first")])
+    t.train_from_iterator(text, trainers.UnigramTrainer(**unigram))
+    t.decoder = decoders.Metaspace()
+    out["unigram, metaspace"] = t
+    t = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    t.normalizer = normalizers.BertNormalizer()
+    t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    t.train_from_iterator(text, trainers.WordPieceTrainer(vocab_size=4000, limit_alphabet=900, show_progress=False, special_tokens=["[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
+    t.decoder = decoders.WordPiece()
+    t.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    out["wordpiece"] = t
+    t = Tokenizer(models.WordLevel(unk_token="<unk>"))
+    t.normalizer = normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()])
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Digits(individual_digits=True)])
+    t.train_from_iterator(text, trainers.WordLevelTrainer(vocab_size=4000, special_tokens=special, show_progress=False))
+    out["wordlevel"] = t
+    return out
+
+
 KEPT = ["smollm", "llama3", "gemma", "llama2", "bert", "roberta", "clip", "metaspace-first", "unigram"]
 INVALID = [b"\xff\xfe", b"a\xe2\x82", b"\xe2\x28\xa1", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\xc0\x80", b"ok\x80ok\xf8"]
 
@@ -402,6 +457,25 @@ def characters_that_differ(text, expected, found):
 COMPARED = 0
 
 
+def compare_lines(options):
+    """Every line with one tokenizer of each kind, and with those that are given."""
+    texts = many_lines.lines(options.lines)
+    rng = random.Random(9)
+    differ, kinds = 0, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, t in larger(rng.sample(texts, min(len(texts), 4000))).items():
+            kinds[name] = str(Path(folder) / (name.replace(" ", "_") + ".json"))
+            t.save(kinds[name])
+        kinds.update({Path(path).parent.name: path for path in options.tokenizer})
+        for name, path in kinds.items():
+            if options.only in name:
+                wrong = sum(compare(options.driver, name, path, texts[i : i + 20000], loose_stream=name == "byte fallback", quiet=True) for i in range(0, len(texts), 20000))
+                print(f"{name}: {len(texts)} lines, {wrong} differ", flush=True)
+                differ += wrong
+    print(f"{COMPARED - differ} passed, {differ} failed")
+    return 1 if differ else 0
+
+
 def main():
     global COMPARED
     parser = argparse.ArgumentParser()
@@ -409,6 +483,7 @@ def main():
     parser.add_argument("--random", type=int, default=2000)
     parser.add_argument("--tokenizer", action="append", default=[])
     parser.add_argument("--corpus", action="append", default=[])
+    parser.add_argument("--lines", type=int, default=0, help="instead, this many lines of all kinds for a larger tokenizer of each kind")
     parser.add_argument("--only", default="")
     parser.add_argument("--write")
     parser.add_argument("--classes", action="store_true")
@@ -426,6 +501,8 @@ def main():
         return 0
     if options.classes:
         return 1 if classes(options.driver) else 0
+    if options.lines:
+        return compare_lines(options)
     with tempfile.TemporaryDirectory() as folder:
         for name, t in made().items():
             if options.only and options.only not in name:
