@@ -78,7 +78,7 @@ bool cli_sampling(const command *c, const sampling_options *o, brink_sampling *o
 typedef struct generate_options {
     common_options common;
     text_list models, stop;
-    const char *prompt, *prompt_file, *system, *tokens;
+    const char *prompt, *prompt_file, *system, *tokens, *schema, *grammar;
     bool chat;
     uint32_t max_tokens;
     sampling_options sampling;
@@ -122,7 +122,7 @@ static int prompt_tokens(const engine *e, const generate_options *o, const char 
 
 static void put_reply(output *out, const engine *e, const reply *r)
 {
-    static const char *const finish[] = {"cancelled", "stop", "length"};
+    static const char *const finish[] = {"cancelled", "stop", "length", "schema"};
     uint32_t kind = (uint32_t)r->stats.finish;
     yyjson_mut_val *tokens = NULL;
     cli_put_text(out, out->root, "text", r->text);
@@ -130,7 +130,7 @@ static void put_reply(output *out, const engine *e, const reply *r)
     for (uint32_t i = 0; i < r->tokens.count; i++)
         cli_add_integer(out, tokens, r->tokens.ids[i]);
     cli_put_count(out, out->root, "prompt_tokens", r->stats.prompt_tokens);
-    cli_put_text(out, out->root, "finish_reason", finish[kind < 3 ? kind : 0]);
+    cli_put_text(out, out->root, "finish_reason", finish[kind < 4 ? kind : 0]);
     cli_put_number(out, out->root, "load_ms", e->load_ms);
     cli_put_number(out, out->root, "prefill_tokens_per_s",
                    cli_tokens_per_second(r->stats.prompt_tokens, r->stats.prefill_us));
@@ -141,8 +141,28 @@ static void put_reply(output *out, const engine *e, const reply *r)
     cli_put_count(out, out->root, "peak_bytes", brink_context_memory(e->context).peak);
 }
 
+/* Of --schema or --grammar; NULL where there is neither. */
+static int load_grammar(engine *e, const generate_options *o, brink_grammar **out)
+{
+    const char *path = o->schema ? o->schema : o->grammar;
+    char error[ERROR_TEXT];
+    uint64_t bytes;
+    int status = EXIT_DONE;
+    *out = NULL;
+    if (path == NULL)
+        return EXIT_DONE;
+    char *text = cli_file_read(path, &bytes, &status, error);
+    if (text == NULL)
+        return cli_fail(status, "%s", error);
+    brink_status made = o->schema ? brink_grammar_from_schema(e->model, path, text, bytes, out)
+                                  : brink_grammar_from_rules(e->model, path, text, bytes, out);
+    free(text);
+    return made == BRINK_OK ? EXIT_DONE : cli_engine_fail(e, made);
+}
+
 /* Streams text, or prints the JSON at the end. */
-static int reply_to(engine *e, const generate_options *o, const token_list *prompt)
+static int reply_to(engine *e, const generate_options *o, const token_list *prompt,
+                    brink_grammar *grammar)
 {
     brink_session *session;
     reply r = {0};
@@ -153,6 +173,7 @@ static int reply_to(engine *e, const generate_options *o, const token_list *prom
         .stop = o->stop.items,
         .stop_count = o->stop.count,
         .sampling = o->how,
+        .grammar = grammar,
     };
     brink_status status = brink_session_create(e->model, NULL, &session);
     if (status != BRINK_OK)
@@ -181,6 +202,7 @@ static int generate(const generate_options *o)
     uint64_t bytes = o->prompt ? strlen(o->prompt) : 0;
     int status = EXIT_DONE;
     token_list prompt = {0};
+    brink_grammar *grammar = NULL;
     if (o->prompt_file && !(file = cli_file_read(o->prompt_file, &bytes, &status, error)))
         return cli_fail(status, "%s", error);
     brink_model_desc desc = {.exact = o->common.exact};
@@ -190,7 +212,10 @@ static int generate(const generate_options *o)
     if (status == EXIT_DONE)
         status = prompt_tokens(&e, o, file ? file : o->prompt, bytes, &prompt);
     if (status == EXIT_DONE)
-        status = reply_to(&e, o, &prompt);
+        status = load_grammar(&e, o, &grammar);
+    if (status == EXIT_DONE)
+        status = reply_to(&e, o, &prompt, grammar);
+    brink_grammar_destroy(grammar);
     cli_token_list_free(&prompt);
     cli_engine_close(&e);
     free(file);
@@ -206,6 +231,8 @@ static int usage(const command *c, const generate_options *o)
         return cli_usage_error(c, "give one of --prompt, --prompt-file and --tokens");
     if (o->chat && o->tokens)
         return cli_usage_error(c, "--chat goes with a text, not with --tokens");
+    if (o->schema && o->grammar)
+        return cli_usage_error(c, "give one of --schema and --grammar");
     if (o->system && !o->chat)
         return cli_usage_error(c, "--system goes with --chat");
     uint32_t *ids, count;
@@ -233,7 +260,8 @@ int cli_generate_main(const command *c, int argc, char **argv)
         {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "most tokens to make (256)"},
         {"--stop", OPTION_LIST, &o.stop, "TEXT", "ends the reply before it; repeatable"},
         SAMPLING_OPTIONS(&o.sampling),
-        {"--schema", OPTION_LATER, NULL, "FILE", NULL},
+        {"--schema", OPTION_TEXT, &o.schema, "FILE", "a JSON Schema that the reply satisfies"},
+        {"--grammar", OPTION_TEXT, &o.grammar, "FILE", "rules that derive the reply"},
         {"--adapter", OPTION_LATER, NULL, "DIR", NULL},
         {0},
     };

@@ -442,6 +442,28 @@ typedef struct brink_sampling {
     uint64_t seed; /* same seed, same logits: same tokens, on every backend                */
 } brink_sampling;
 
+/* ── Structured output ── */
+
+/* What replies of a model may be: text that cannot break its grammar. Made by the engine's own thread, for
+   one generation at a time; destroyed before its model. */
+typedef struct brink_grammar brink_grammar;
+
+/* JSON that satisfies a schema (JSON Schema, draft 2020-12), or text that rules derive: both described in
+   docs/structured-output.md. The text is not needed afterwards; `name` opens errors. BRINK_UNSUPPORTED names
+   a keyword that cannot be honoured. */
+BRINK_API brink_status brink_grammar_from_schema(brink_model *model, const char *name,
+                                                 const void *json, uint64_t bytes,
+                                                 brink_grammar **out);
+BRINK_API brink_status brink_grammar_from_rules(brink_model *model, const char *name,
+                                                const void *text, uint64_t bytes,
+                                                brink_grammar **out);
+BRINK_API void brink_grammar_destroy(brink_grammar *grammar);
+
+/* A caller's own rule, asked before each choice: clears bits of tokens that may not come next, token i at bit
+   i % 32 of allowed[i / 32]; the reply so far is tokens[0, count). With a grammar, its bits are set already. */
+typedef void (*brink_token_rule)(void *user, const uint32_t *tokens, uint32_t count,
+                                 uint32_t *allowed, uint32_t vocabulary);
+
 typedef struct brink_generate_desc {
     const uint32_t *tokens; /* the prompt, copied; appended to what the session holds */
     uint32_t token_count;
@@ -449,6 +471,11 @@ typedef struct brink_generate_desc {
     const char *const *stop; /* texts that end the reply and are not part of it, copied */
     uint32_t stop_count;
     brink_sampling sampling;
+    brink_grammar
+        *grammar; /* NULL: any text. Where tokens run out, the text is completed by the shortest
+                               that the grammar allows, within max_tokens                  */
+    brink_token_rule rule; /* NULL: none */
+    void *rule_user;
     bool ignore_end; /* go on past end-of-text tokens: for measuring            */
     bool profile;    /* keep the time of each node, see brink_run_node: no step is computed ahead */
     bool keep_logits; /* brink_generate_logits has them after each token: no step is computed ahead
@@ -468,8 +495,9 @@ BRINK_API const float *brink_generate_logits(const brink_task *task, uint32_t *v
 
 typedef enum brink_finish {
     BRINK_FINISH_NONE = 0,
-    BRINK_FINISH_STOP,  /* an end token or a stop text */
-    BRINK_FINISH_LENGTH /* max_tokens, or the context is full */
+    BRINK_FINISH_STOP,   /* an end token or a stop text */
+    BRINK_FINISH_LENGTH, /* max_tokens, or the context is full */
+    BRINK_FINISH_SCHEMA  /* the text is complete by its grammar */
 } brink_finish;
 
 typedef struct brink_generate_stats {

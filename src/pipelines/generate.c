@@ -1,6 +1,8 @@
-/* generate.c — decoding as a task: prefill in chunks, then a token a step.
+/* generate.c — decoding as a task: prefill in chunks, then a token a step, or, where a grammar says what
+   has to follow, several at once.
 
    A finished reply's last token is not in the cache yet; it opens the next prompt of the session. */
+#include "pipelines/constraint.h"
 #include "pipelines/session.h"
 #include "pipelines/task.h"
 #include "text/sampler.h"
@@ -15,7 +17,9 @@ enum { MOST_LOSSES = 3, MOST_FULL = 1 };
 typedef struct generate_task {
     brink_task base;
     brink_session *session;
-    uint32_t *prompt, prompt_count, fed;
+    uint32_t prompt_count;
+    token_run feed; /* tokens for the model, in chunks: the prompt, later what a grammar added */
+    uint32_t fed;
     uint32_t *tokens, count, capacity;
     uint32_t taken;       /* by brink_generate_next */
     uint32_t step_tokens; /* of the step in progress; and whether its token was the pending one */
@@ -26,6 +30,11 @@ typedef struct generate_task {
     bool ignore_end, keep_logits, profile, stepping, primed;
     sampler *sampler;
     brink_sampling sampling;
+    constraint *constraint; /* NULL: none */
+    brink_finish ending;    /* how it ends, once all but the last of `feed` is in the cache */
+    brink_token_rule rule;
+    void *rule_user;
+    uint32_t *allowed; /* [vocabulary / 32 + 1], with a rule and no grammar */
     char **stop;
     uint32_t stop_count;
     decode_stream *stream;
@@ -92,41 +101,81 @@ static uint64_t showable(const generate_task *t)
     return t->text_bytes - hold;
 }
 
-static brink_status take_token(generate_task *t, uint32_t token)
+static brink_status end_reply(generate_task *t, brink_finish finish)
 {
-    brink_session *s = t->session;
+    t->finish = finish;
+    if (t->stream != NULL) {
+        const char *piece;
+        uint64_t bytes;
+        TRY(decode_stream_finish(t->stream, &piece, &bytes));
+        TRY(append_text(t, piece, bytes));
+    }
+    if (t->count != 0)
+        t->piece_ends[t->count - 1] = showable(t);
+    return BRINK_OK;
+}
+
+/* A token of the reply, and whether its text completes a stop text. */
+static brink_status note_token(generate_task *t, uint32_t token, bool *stopped)
+{
+    uint64_t before = t->text_bytes;
     t->losses = 0;
     t->last = core_now();
     if (t->first == 0)
         t->first = t->last;
-    s->pending = token;
-    s->has_pending = true;
-    if (!t->ignore_end && is_end(s->model, token)) {
-        t->finish = BRINK_FINISH_STOP;
-        return BRINK_OK;
-    }
-    uint64_t before = t->text_bytes;
     if (t->stream != NULL) {
         const char *piece;
         uint64_t bytes;
         TRY(decode_stream_push(t->stream, token, &piece, &bytes));
         TRY(append_text(t, piece, bytes));
     }
-    t->tokens[t->count] = token;
-    t->count++;
+    t->tokens[t->count++] = token;
     TRY(sampler_see(t->sampler, token, true));
-    if (find_stop(t, before))
-        t->finish = BRINK_FINISH_STOP;
-    else if (t->count == t->max_tokens || s->length >= s->context)
-        t->finish = BRINK_FINISH_LENGTH;
-    if (t->finish != BRINK_FINISH_NONE && t->stream != NULL) {
-        const char *piece;
-        uint64_t bytes;
-        TRY(decode_stream_finish(t->stream, &piece, &bytes));
-        TRY(append_text(t, piece, bytes));
-    }
+    *stopped = find_stop(t, before);
     t->piece_ends[t->count - 1] = showable(t);
     return BRINK_OK;
+}
+
+static brink_status take_token(generate_task *t, uint32_t token)
+{
+    brink_session *s = t->session;
+    bool stopped;
+    s->pending = token;
+    s->has_pending = true;
+    if (is_end(s->model, token) && (!t->ignore_end || t->constraint != NULL)) {
+        t->last = core_now();
+        t->first = t->first == 0 ? t->last : t->first;
+        t->finish = t->constraint != NULL ? BRINK_FINISH_SCHEMA : BRINK_FINISH_STOP;
+        return BRINK_OK;
+    }
+    TRY(note_token(t, token, &stopped));
+    return stopped                   ? end_reply(t, BRINK_FINISH_STOP)
+           : t->count == t->capacity ? end_reply(t, BRINK_FINISH_LENGTH)
+                                     : BRINK_OK;
+}
+
+/* The token and what has to follow it, or what completes the text instead of it. */
+static brink_status take_constrained(generate_task *t, uint32_t token)
+{
+    brink_session *s = t->session;
+    bool ended, cut, stopped = false;
+    uint32_t taken = 0;
+    TRY(constraint_take(t->constraint, token, t->capacity - t->count - 1, &t->feed, &ended, &cut));
+    while (taken < t->feed.count && !stopped)
+        TRY(note_token(t, t->feed.ids[taken++], &stopped));
+    t->feed.count = taken;
+    t->fed = 0;
+    t->ending = stopped                   ? BRINK_FINISH_STOP
+                : cut                     ? BRINK_FINISH_LENGTH
+                : ended                   ? BRINK_FINISH_SCHEMA
+                : t->count == t->capacity ? BRINK_FINISH_LENGTH
+                                          : BRINK_FINISH_NONE;
+    if (taken == 1) { /* as without a grammar */
+        s->pending = t->feed.ids[0];
+        s->has_pending = true;
+        t->fed = 1;
+    }
+    return t->fed == taken && t->ending != BRINK_FINISH_NONE ? end_reply(t, t->ending) : BRINK_OK;
 }
 
 /* Tokens that were computed ahead; BRINK_UNSUPPORTED: it goes step by step. */
@@ -137,7 +186,7 @@ static brink_status take_ahead(generate_task *t, uint64_t deadline)
     if (t->keep_logits || s->length + 1 >= s->context)
         return BRINK_UNSUPPORTED;
     const plan_repeat how = {
-        .most = t->max_tokens - t->count, .sampling = t->sampling, .place = t->count};
+        .most = t->capacity - t->count, .sampling = t->sampling, .place = t->count};
     TRY(session_repeat(s, s->pending, &how, deadline, tokens, &count));
     t->ahead = true;
     for (uint32_t i = 0; i < count && t->finish == BRINK_FINISH_NONE; i++) {
@@ -149,12 +198,34 @@ static brink_status take_ahead(generate_task *t, uint64_t deadline)
     return BRINK_OK;
 }
 
+static brink_status find_allowed(generate_task *t, uint32_t **allowed)
+{
+    uint32_t vocabulary = t->session->vocabulary, words = vocabulary / 32 + 1;
+    *allowed = NULL;
+    if (t->constraint != NULL)
+        TRY(constraint_mask(t->constraint, vocabulary, allowed));
+    if (t->rule == NULL)
+        return BRINK_OK;
+    if (*allowed == NULL) {
+        if (t->allowed == NULL)
+            t->allowed = core_alloc(t->base.context, words * sizeof *t->allowed);
+        if (t->allowed == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        memset(t->allowed, 0xff, words * sizeof *t->allowed);
+        *allowed = t->allowed;
+    }
+    t->rule(t->rule_user, t->tokens, t->count, *allowed, vocabulary);
+    return BRINK_OK;
+}
+
 static brink_status choose_token(generate_task *t)
 {
     brink_session *s = t->session;
-    uint32_t token;
-    TRY(sampler_pick(t->sampler, s->logits, s->vocabulary, NULL, t->count, &token));
-    return take_token(t, token);
+    uint32_t token, *allowed;
+    TRY(find_allowed(t, &allowed));
+    TRY(sampler_pick(t->sampler, s->logits, s->vocabulary, allowed, t->count, &token));
+    return t->constraint != NULL && !is_end(s->model, token) ? take_constrained(t, token)
+                                                             : take_token(t, token);
 }
 
 static brink_status advance(generate_task *t, uint64_t deadline)
@@ -162,7 +233,7 @@ static brink_status advance(generate_task *t, uint64_t deadline)
     brink_session *s = t->session;
     TRY(session_restore(s, deadline));
     while (t->finish == BRINK_FINISH_NONE) {
-        if (!t->stepping && t->fed >= t->prompt_count) {
+        if (!t->stepping && t->fed >= t->feed.count) {
             brink_status status = take_ahead(t, deadline);
             if (status == BRINK_OK && t->finish == BRINK_FINISH_NONE && core_now() >= deadline)
                 return BRINK_PENDING;
@@ -171,12 +242,18 @@ static brink_status advance(generate_task *t, uint64_t deadline)
             if (status != BRINK_UNSUPPORTED)
                 return status;
         }
+        bool ending = t->ending != BRINK_FINISH_NONE;
+        if (!t->stepping && ending && t->fed + 1 == t->feed.count) {
+            s->pending = t->feed.ids[t->fed++];
+            s->has_pending = true;
+            return end_reply(t, t->ending);
+        }
         if (!t->stepping) {
             const uint32_t *tokens = &s->pending;
             uint32_t count = 1, taken;
-            if (t->fed < t->prompt_count) {
-                tokens = t->prompt + t->fed;
-                count = t->prompt_count - t->fed;
+            if (t->fed < t->feed.count) {
+                tokens = t->feed.ids + t->fed;
+                count = t->feed.count - t->fed - ending;
             }
             TRY(session_step_begin(s, tokens, count, &taken));
             t->fed += taken;
@@ -187,7 +264,7 @@ static brink_status advance(generate_task *t, uint64_t deadline)
         }
         TRY(session_step_advance(s, deadline));
         t->stepping = t->ahead = false;
-        if (t->fed >= t->prompt_count)
+        if (t->fed >= t->feed.count)
             TRY(choose_token(t));
         if (t->finish == BRINK_FINISH_NONE && core_now() >= deadline)
             return BRINK_PENDING;
@@ -233,10 +310,12 @@ static void generate_destroy(brink_task *base)
     }
     decode_stream_destroy(t->stream);
     sampler_destroy(t->sampler);
+    constraint_destroy(t->constraint);
+    core_free(context, t->allowed);
     for (uint32_t i = 0; i < t->stop_count; i++)
         core_free(context, t->stop[i]);
     core_free(context, t->stop);
-    core_free(context, t->prompt);
+    core_free(context, t->feed.ids);
     core_free(context, t->tokens);
     core_free(context, t->piece_ends);
     core_free(context, t->text);
@@ -267,15 +346,16 @@ static brink_status prime(generate_task *t, const brink_generate_desc *desc)
     uint64_t most = s->context - whole + 1; /* the last token needs no row */
     t->capacity = t->max_tokens < most ? t->max_tokens : (uint32_t)most;
     t->prompt_count = pending + desc->token_count;
-    t->prompt = core_alloc(context, (uint64_t)t->prompt_count * sizeof *t->prompt);
+    t->feed.ids = core_alloc(context, (uint64_t)t->prompt_count * sizeof *t->feed.ids);
+    t->feed.count = t->feed.capacity = t->prompt_count;
     t->tokens = core_alloc(context, (uint64_t)t->capacity * sizeof *t->tokens);
     t->piece_ends = core_alloc(context, (uint64_t)t->capacity * sizeof *t->piece_ends);
-    if (!t->prompt || !t->tokens || !t->piece_ends)
+    if (!t->feed.ids || !t->tokens || !t->piece_ends)
         return BRINK_OUT_OF_MEMORY;
     if (pending)
-        t->prompt[0] = s->pending;
+        t->feed.ids[0] = s->pending;
     if (desc->token_count != 0)
-        memcpy(t->prompt + pending, desc->tokens, desc->token_count * sizeof *t->prompt);
+        memcpy(t->feed.ids + pending, desc->tokens, desc->token_count * sizeof *t->feed.ids);
     if (desc->stop_count != 0) {
         t->stop = core_calloc(context, desc->stop_count, sizeof *t->stop);
         if (t->stop == NULL)
@@ -290,12 +370,19 @@ static brink_status prime(generate_task *t, const brink_generate_desc *desc)
         }
     }
     TRY(sampler_create(context, &desc->sampling, &t->sampler));
-    t->keep_logits = desc->keep_logits || desc->profile || !sampler_is_plain(t->sampler);
+    if (desc->grammar != NULL && desc->grammar->model != s->model)
+        return core_fail(context, BRINK_INVALID_ARGUMENT, "the grammar is another model's");
+    if (desc->grammar != NULL)
+        TRY(constraint_create(desc->grammar, t->capacity, &t->constraint));
+    t->rule = desc->rule;
+    t->rule_user = desc->rule_user;
+    t->keep_logits = desc->keep_logits || desc->profile || !sampler_is_plain(t->sampler) ||
+                     t->constraint != NULL || t->rule != NULL;
     t->sampling = desc->sampling;
     for (uint32_t i = 0; i < held; i++)
         TRY(sampler_see(t->sampler, s->tokens[i], false));
     for (uint32_t i = 0; i < t->prompt_count; i++)
-        TRY(sampler_see(t->sampler, t->prompt[i], false));
+        TRY(sampler_see(t->sampler, t->feed.ids[i], false));
     uint32_t ahead = t->max_tokens < EXPECTED_TOKENS ? t->max_tokens : EXPECTED_TOKENS;
     brink_status room = session_expect(s, t->prompt_count + ahead);
     if (room != BRINK_OK && !session_is_lost(s)) /* else it is made when the task advances */

@@ -7,6 +7,7 @@
 #include "pipelines/encoder.h"
 #include "pipelines/parts.h"
 #include "pipelines/task.h"
+#include "text/grammar.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -478,6 +479,7 @@ void brink_model_destroy(brink_model *m)
     model_executor_close(m);
     workspace_free(m->context, &m->workspace);
     packing_free(m->packing);
+    token_trie_destroy(m->trie);
     tokenizer_destroy(m->tokenizer);
     chat_template_destroy(m->template);
     json_free(&m->config);

@@ -61,6 +61,7 @@ struct brink_model {
     json_document modules, pooling, sentence, prompts; /* of an encoder, see encoder.h */
     const char *pooling_file;
     tokenizer *tokenizer;
+    struct token_trie *trie; /* its tokens' bytes, once a grammar was made */
     chat_template *template;
     decoder decoder;
     encoder encoder;

@@ -26,7 +26,7 @@ brink_status brink_tokenize_offsets(brink_model *m, const char *text, uint64_t b
 {
     encode_options options = {.special = special};
     *count = 0;
-    TRY(need_tokenizer(m));
+    TRY(model_need_tokenizer(m));
     return tokenizer_encode_offsets(m->tokenizer, text, bytes, &options, ids, offsets, capacity,
                                     count);
 }

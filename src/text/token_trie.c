@@ -181,7 +181,7 @@ static int fallback_byte(const char *text, uint32_t size)
 }
 
 /* What the token adds in the middle of a text: the decoders one after the other, as decoder.c has
-   them for a list. Those that look at neighbours (Strip, Fuse) change nothing there. */
+   them for a list. Those that look at neighbours (Strip, Fuse, CTC) change nothing there. */
 static brink_status token_text(tokenizer *t, uint32_t id, buffer *out, buffer *spare)
 {
     const char *spelling = tokenizer_spelling(t, id);
@@ -226,6 +226,7 @@ static brink_status token_text(tokenizer *t, uint32_t id, buffer *out, buffer *s
         }
         case DECODE_FUSE:
         case DECODE_STRIP:
+        case DECODE_CTC:
             continue;
         }
         buffer swapped = *out;

@@ -69,7 +69,8 @@ enum { WEB_IGNORE_END = 1, WEB_KEEP_LOGITS = 2, WEB_PROFILE = 4 };
 EXPORT(web_generate_begin)
 brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, uint32_t count,
                                 uint32_t max_tokens, const char *const *stop, uint32_t stop_count,
-                                uint32_t flags, const brink_sampling *sampling, brink_task **out)
+                                uint32_t flags, const brink_sampling *sampling, brink_grammar *grammar,
+                                brink_task **out)
 {
     const brink_generate_desc desc = {.tokens = tokens,
                                       .token_count = count,
@@ -77,10 +78,26 @@ brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, 
                                       .stop = stop,
                                       .stop_count = stop_count,
                                       .sampling = *sampling,
+                                      .grammar = grammar,
                                       .ignore_end = (flags & WEB_IGNORE_END) != 0,
                                       .profile = (flags & WEB_PROFILE) != 0,
                                       .keep_logits = (flags & WEB_KEEP_LOGITS) != 0};
     return brink_generate_begin(session, &desc, out);
+}
+
+/* From a JSON Schema, or from rules. */
+EXPORT(web_grammar_create)
+brink_status web_grammar_create(brink_model *model, uint32_t is_schema, const char *text,
+                                uint32_t bytes, brink_grammar **out)
+{
+    return is_schema ? brink_grammar_from_schema(model, NULL, text, bytes, out)
+                     : brink_grammar_from_rules(model, NULL, text, bytes, out);
+}
+
+EXPORT(web_grammar_destroy)
+void web_grammar_destroy(brink_grammar *grammar)
+{
+    brink_grammar_destroy(grammar);
 }
 
 /* 1 and {id, text} while there is a token that was not taken yet, else 0. */

@@ -67,6 +67,44 @@ describe("generation in a tab", () => {
     assert.equal(result.error.code, "invalid-argument");
   });
 
+  test("a reply satisfies its schema, also where tokens run out", async (t) => {
+    const { page, problems } = await openModel(t);
+    const result = await page.evaluate(async () => {
+      const schema = {
+        type: "object",
+        properties: { name: { type: "string", maxLength: 20 }, age: { type: "integer", minimum: 0 }, tags: { type: "array", items: { enum: ["a", "b"] } } },
+        required: ["name", "age", "tags"],
+        additionalProperties: false,
+      };
+      const messages = [{ role: "user", content: "Describe a person in JSON." }];
+      const reply = async (options) => {
+        const generation = model.generate({ messages, schema, ...options });
+        return { value: JSON.parse(await generation.text()), stats: await generation.stats };
+      };
+      return {
+        replies: [await reply({}), await reply({ temperature: 1.5, seed: 4, maxTokens: 24 }), await reply({ temperature: 1, seed: 2 })],
+        yes: await model.generate({ messages, grammar: 'root ::= "yes" | "no"' }).text(),
+        errors: [
+          await failure(model.generate({ messages, schema: { not: {} } }).text()),
+          await failure(model.generate({ messages, schema: "{" }).text()),
+          await failure(model.generate({ messages, schema, maxTokens: 3 }).text()),
+        ],
+      };
+    });
+    for (const { value, stats } of result.replies) {
+      assert.deepEqual(Object.keys(value).sort(), ["age", "name", "tags"]);
+      assert.ok(typeof value.name === "string" && value.name.length <= 20 && Number.isInteger(value.age) && value.age >= 0);
+      assert.match(stats.finishReason, /^(schema|length)$/);
+    }
+    assert.ok(result.replies[1].stats.tokens <= 24);
+    assert.match(result.yes, /^(yes|no)$/);
+    assert.match(result.errors[0].message, /"not" is not supported/);
+    assert.equal(result.errors[0].code, "unsupported");
+    assert.equal(result.errors[1].code, "bad-input");
+    assert.match(result.errors[2].message, /more than 3 tokens/);
+    assert.deepEqual(problems, []);
+  });
+
   test("tokens stream, stop at maxTokens, and carry figures", async (t) => {
     const { page, problems } = await openModel(t);
     const result = await page.evaluate(async (prompt) => {

@@ -10,7 +10,7 @@
 import { Connection } from "./connection.js";
 import { InvalidArgumentError } from "./errors.js";
 import { Generation } from "./generation.js";
-import type { WireModel, WireSampling } from "./protocol.js";
+import type { WireGenerate, WireModel, WireSampling } from "./protocol.js";
 import { resolveSource } from "./source.js";
 import { packTensor, unpackTensor } from "./tensor.js";
 import type {
@@ -286,6 +286,12 @@ function sampling(options: SamplingOptions): WireSampling {
   };
 }
 
+function grammar({ schema, grammar: rules }: GenerateOptions): WireGenerate["grammar"] {
+  if (schema !== undefined && rules !== undefined) throw new InvalidArgumentError("generate() takes one of schema and grammar");
+  if (schema !== undefined) return { isSchema: true, text: typeof schema === "string" ? schema : JSON.stringify(schema) };
+  return rules === undefined ? undefined : { isSchema: false, text: rules };
+}
+
 function startGeneration(connection: Connection, model: number, session: number, options: GenerateOptions): Generation {
   const { prompt, messages, tokens, stop } = options;
   if ([prompt, messages, tokens].filter((given) => given !== undefined).length !== 1)
@@ -301,6 +307,7 @@ function startGeneration(connection: Connection, model: number, session: number,
       maxTokens: wholeNumber("maxTokens", options.maxTokens, 1, 256),
       stop: stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
       sampling: sampling(options),
+      grammar: grammar(options),
       ignoreEnd: options.ignoreEnd ?? false,
       margins: options.margins ?? false,
       profile: options.onProfile !== undefined,

@@ -70,7 +70,7 @@ export const pooling = { model: 0, mean: 1, cls: 2, last: 3 } as const;
 export const normalize = { model: 0, on: 1, off: 2 } as const;
 export const precision = { float32: 0, int8: 1, ubinary: 2 } as const;
 export const embedStats = { size: 32, dimensions: 0, texts: 4, truncated: 8, tokens: 16 } as const;
-export const finish = { none: 0, stop: 1, length: 2 } as const;
+export const finish = { none: 0, stop: 1, length: 2, schema: 3 } as const;
 export const maxRank = 8;
 
 /** By ONNX's number: name and bits of an element. */

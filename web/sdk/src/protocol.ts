@@ -72,6 +72,8 @@ export interface WireGenerate {
   maxTokens: number;
   stop: string[];
   sampling: WireSampling;
+  /** The text of a schema or of rules; undefined: neither. */
+  grammar: { isSchema: boolean; text: string } | undefined;
   ignoreEnd: boolean;
   margins: boolean;
   profile: boolean;

@@ -199,6 +199,11 @@ export interface GenerateOptions extends SamplingOptions {
   tokens?: readonly number[] | Uint32Array;
   /** 256 if not given. */
   maxTokens?: number;
+  /** A JSON Schema (draft 2020-12) that the reply satisfies, also where maxTokens run out: it is then completed
+      by the shortest text that does. docs/structured-output.md has what is supported. */
+  schema?: object | boolean | string;
+  /** Rules that derive the reply, in place of a schema. */
+  grammar?: string;
   /** Texts that end the reply and are not part of it. */
   stop?: string | readonly string[];
   signal?: AbortSignal;
@@ -219,7 +224,8 @@ export interface GeneratedToken {
 }
 
 export interface GenerateStats {
-  finishReason: "stop" | "length";
+  /** "schema": the text is complete by its schema or grammar. */
+  finishReason: "stop" | "length" | "schema";
   promptTokens: number;
   tokens: number;
   /** From the call to the first token, and from there to the last. */

@@ -591,8 +591,14 @@ export class Engine {
     const exports = this.#exports;
     const scope = heap.scope();
     let task = 0;
+    let grammar = 0;
     try {
       const out = scope.alloc(8);
+      if (args.grammar) {
+        const { pointer, length } = scope.text(args.grammar.text);
+        this.#check(exports.web_grammar_create(session.model.pointer, args.grammar.isSchema ? 1 : 0, pointer, length, out), "generating");
+        grammar = heap.u32(out);
+      }
       const stop = scope.words(args.stop.map((text) => scope.text(text).pointer));
       const status = exports.web_generate_begin(
         session.pointer, scope.words(tokens), tokens.length, args.maxTokens, stop, args.stop.length,
@@ -600,6 +606,7 @@ export class Engine {
           (args.margins ? layout.generateFlags.keepLogits : 0) |
           (args.profile ? layout.generateFlags.profile : 0),
         this.#sampling(scope, args.sampling),
+        grammar,
         out,
       );
       this.#check(status, "generating");
@@ -619,6 +626,7 @@ export class Engine {
       return this.#stats(task, scope);
     } finally {
       if (task) exports.web_task_destroy(task);
+      exports.web_grammar_destroy(grammar);
       scope.free();
     }
   }
@@ -682,7 +690,7 @@ export class Engine {
     const decodeMs = heap.u64(at + layout.stats.decodeUs) / 1000;
     const finish = heap.u32(at + layout.stats.finish);
     return {
-      finishReason: finish === layout.finish.length ? "length" : "stop",
+      finishReason: finish === layout.finish.length ? "length" : finish === layout.finish.schema ? "schema" : "stop",
       promptTokens,
       tokens,
       prefillMs,
