@@ -347,7 +347,8 @@ brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size)
     entry->size = (uint8_t)size;
     entry->count = (uint8_t)made;
     memcpy(entry->text, text, size);
-    memcpy(entry->ids, t->tokens.ids.at + from, made * sizeof *entry->ids);
+    if (made != 0)
+        memcpy(entry->ids, t->tokens.ids.at + from, made * sizeof *entry->ids);
     for (uint32_t i = 0, k = 0; k < made; i = t->symbols[i].next)
         entry->sizes[k++] = (uint8_t)t->symbols[i].size;
     return BRINK_OK;

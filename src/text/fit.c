@@ -120,6 +120,8 @@ brink_status pad_tokens(tokenizer *t)
         return core_fail(t->context, BRINK_INVALID_ARGUMENT, "padding: %llu tokens are too many",
                          (unsigned long long)length);
     uint32_t count = list->ids.count;
+    TRY(array_grow(t->context, (void **)&list->ids.at, &list->ids.capacity, length,
+                   sizeof *list->ids.at)); /* too much fails before anything is written */
     while (list->ids.count < length) {
         TRY(spans_add(t, list, (token_span){0}));
         TRY(ids_add(t, &list->ids, p->id));

@@ -2,6 +2,9 @@
 #include "fuzz.h"
 #include "text/tokenizer.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 enum { ROOM = 512 };
 
 static brink_status stream(tokenizer *t, const uint32_t *ids, uint32_t count)
@@ -18,6 +21,22 @@ static brink_status stream(tokenizer *t, const uint32_t *ids, uint32_t count)
     return status;
 }
 
+/* Ids are the same whether somebody asks where they come from or not. */
+static brink_status places(tokenizer *t, const char *text, size_t bytes, uint32_t *ids,
+                           uint32_t *offsets, uint32_t *count)
+{
+    uint32_t same[ROOM], n;
+    encode_options options = {.special = true};
+    TRY(tokenizer_encode_offsets(t, text, bytes, &options, same, offsets, ROOM, &n));
+    if (n != *count || memcmp(same, ids, (n < ROOM ? n : ROOM) * sizeof *same) != 0)
+        abort();
+    options.truncate = options.pad = true;
+    tokenizer_encode_offsets(t, text, bytes, &options, same, offsets, ROOM, &n);
+    options.special = false;
+    tokenizer_encode_offsets(t, text, bytes, &options, same, offsets, ROOM, &n);
+    return BRINK_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char usual[] = "Hello, wörld!\n  it's 12345 naïve <s>日本語</s>\xFF\x00 ok";
@@ -29,12 +48,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bytes = sizeof usual - 1;
     }
     tokenizer *t;
-    uint32_t ids[ROOM], count = 0;
+    uint32_t ids[ROOM], offsets[2 * ROOM], count = 0;
     char out[ROOM];
     uint64_t length;
     brink_status status = tokenizer_create(context, "tokenizer.json", data, json, &t);
     if (status == BRINK_OK)
         status = tokenizer_encode(t, text, bytes, true, ids, ROOM, &count);
+    if (status == BRINK_OK)
+        status = places(t, text, bytes, ids, offsets, &count);
     if (status == BRINK_OK) {
         count = count > ROOM - 2 ? ROOM - 2 : count;
         ids[count++] = UINT32_MAX;
