@@ -46,7 +46,8 @@ bool grammar_can_end(const grammar_state *s);
 brink_status grammar_forced(grammar_state *s, char *text, uint64_t capacity, uint64_t *bytes);
 
 /* The shortest text that ends the document from here, by which a generation that runs out of
-   tokens is closed. *bytes is its whole length, also where `capacity` (may be 0) is less. */
+   tokens is closed. *bytes is its whole length, also where `capacity` (may be 0) is less. It needs
+   no mask; an ambiguous grammar, where readings are given up, may refuse to advance over it. */
 brink_status grammar_close(grammar_state *s, char *text, uint64_t capacity, uint64_t *bytes);
 
 /* The length of that text: no more tokens than this are needed by a vocabulary that has a token

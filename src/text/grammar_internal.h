@@ -132,6 +132,7 @@ struct grammar_state {
     uint32_t count, capacity, slot_count;
     uint32_t budget;  /* of the present byte */
     uint32_t nesting; /* rules entered without taking it */
+    bool crowded;     /* a reading was given up since the beginning */
     brink_status status;
     stacks now;
 };

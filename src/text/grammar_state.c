@@ -118,6 +118,7 @@ static void enter_sequence(grammar_state *s, uint32_t node, uint32_t element, ui
 static void enter(grammar_state *s, uint32_t node, uint32_t parent, uint8_t byte, stacks *out)
 {
     const rule *r = &s->g->rules[node];
+    s->crowded = s->crowded || s->nesting == GRAMMAR_MAX_NESTING;
     if (s->budget == 0 || s->nesting == GRAMMAR_MAX_NESTING || !fits(s, node, parent))
         return;
     s->budget--;
@@ -409,6 +410,7 @@ void state_step_all(grammar_state *s, const stacks *set, uint8_t byte, stacks *o
     s->budget = GRAMMAR_BYTE_BUDGET;
     for (uint32_t i = 0; i < set->count; i++)
         state_step(s, set->tops[i], byte, out);
+    s->crowded = s->crowded || out->count == GRAMMAR_MAX_STACKS || s->budget == 0;
 }
 
 bool state_can_end(const grammar_state *s, uint32_t top)

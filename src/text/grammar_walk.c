@@ -7,6 +7,7 @@ static brink_status begin(grammar_state *s)
 {
     const grammar *g = s->g;
     s->now.count = 0;
+    s->crowded = false;
     state_forget(s, 1);
     frame f = {.node = g->root, .depth = 1};
     if (g->rules[g->root].kind == RULE_DOCUMENT) {
@@ -76,6 +77,7 @@ brink_status grammar_state_copy(grammar_state *to, const grammar_state *from)
 {
     to->status = BRINK_OK;
     to->now.count = 0;
+    to->crowded = from->crowded;
     state_forget(to, 1);
     for (uint32_t i = 0; i < from->now.count; i++)
         stacks_add(&to->now, copy_stack(to, from, from->now.tops[i]));
