@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make fuzz: runs each target of tests/fuzz for the given number of inputs; those that run the whole
-# engine or a template, far slower than the readers, for a tenth of it. tests/fuzz/corpus/NAME is
+# engine, a template or a schema, far slower than the readers, for a tenth of it. tests/fuzz/corpus/NAME is
 # where one starts, with the seeds that tests/fuzz/seeds.py makes; new inputs stay in
 # build/fuzz/corpus/NAME, and one that breaks something in build/fuzz/crash-*.
 set -euo pipefail
@@ -13,7 +13,7 @@ passed=0 failed=0
 for target in tests/fuzz/*.c; do
     [ -e "$target" ] || { echo "no targets in tests/fuzz"; exit 0; }
     name=$(basename "$target" .c)
-    case $name in graph | template) count=$((runs / 10)) ;; *) count=$runs ;; esac
+    case $name in graph | schema | template) count=$((runs / 10)) ;; *) count=$runs ;; esac
     mkdir -p "build/fuzz/corpus/$name"
     folders=("build/fuzz/corpus/$name")
     for folder in "tests/fuzz/corpus/$name" "build/fuzz/seeds/$name"; do
