@@ -407,6 +407,14 @@ brink_status grammar_measure(grammar_builder *b)
         if (b->g->rules[i].kind == RULE_OBJECT)
             TRY(close_object(b, b->g->rules[i].object));
     TRY(first_bytes(b));
+    b->g->largest = b->g->any != NULL ? b->g->any->states : 0;
+    for (uint32_t i = 1; i < b->g->count; i++) {
+        const rule *r = &b->g->rules[i];
+        const dfa *d = r->kind == RULE_OBJECT     ? r->object->keys
+                       : r->kind == RULE_TERMINAL ? r->terminal
+                                                  : NULL;
+        b->g->largest = d != NULL && d->states > b->g->largest ? d->states : b->g->largest;
+    }
     if (b->g->rules[b->g->root].least == GRAMMAR_ENDLESS)
         return core_fail(b->g->context, BRINK_BAD_INPUT, "%s: nothing can satisfy it", b->where);
     return BRINK_OK;

@@ -9,22 +9,34 @@ typedef struct closing {
     const grammar *g;
     dfa_search search;
     buffer out;
+    bool counts;   /* nothing is written, only `size` grows */
+    uint64_t size; /* bytes of the present stack            */
 } closing;
 
-enum { LONGEST_PATH = DFA_MAX_STATES };
+static brink_status put_text(closing *c, const char *text, uint64_t size)
+{
+    c->size += size;
+    return c->counts ? BRINK_OK : buffer_append(&c->out, text, size);
+}
 
 static brink_status put(closing *c, char byte)
 {
-    return buffer_append(&c->out, &byte, 1);
+    return put_text(c, &byte, 1);
 }
 
 static brink_status put_path(closing *c, const dfa *d, uint32_t state, uint16_t label)
 {
     uint32_t length = 0;
+    if (c->counts && label == 0) {
+        c->size += d->near[state];
+        return BRINK_OK;
+    }
     TRY(buffer_reserve(&c->out, d->states));
     if (dfa_path(d, &c->search, state, label, (uint8_t *)c->out.data + c->out.size, d->states,
-                 &length))
-        c->out.size += length;
+                 &length)) {
+        c->size += length;
+        c->out.size += c->counts ? 0 : length;
+    }
     return BRINK_OK;
 }
 
@@ -50,8 +62,8 @@ static brink_status put_members(closing *c, const frame *f, bool first)
             TRY(put(c, ','));
         first = false;
         TRY(put(c, '"'));
-        TRY(buffer_append(&c->out, o->texts[l], o->sizes[l]));
-        TRY(buffer_append(&c->out, "\":", 2));
+        TRY(put_text(c, o->texts[l], o->sizes[l]));
+        TRY(put_text(c, "\":", 2));
         TRY(put_node(c, o->values[l]));
     }
     return put(c, '}');
@@ -78,6 +90,10 @@ static brink_status put_node(closing *c, uint32_t node)
 {
     const rule *r = &c->g->rules[node];
     frame f = {.node = node};
+    if (c->counts) {
+        c->size += r->least;
+        return BRINK_OK;
+    }
     switch (r->kind) {
     case RULE_TERMINAL:
         return put_path(c, r->terminal, DFA_START, 0);
@@ -191,37 +207,38 @@ static brink_status put_frame(closing *c, const frame *f)
     return BRINK_OK;
 }
 
-/* The shortest over all readings, in c->out from 0. */
-static brink_status close_all(closing *c)
+/* The shortest over all readings, in c->out from 0 unless it is only counted; *size its length. */
+static brink_status close_all(closing *c, uint64_t *size)
 {
     const grammar_state *s = c->s;
-    uint64_t kept = 0;
+    *size = 0;
     for (uint32_t i = 0; i < s->now.count; i++) {
         uint64_t start = c->out.size;
+        c->size = 0;
         for (uint32_t top = s->now.tops[i]; top != 0; top = s->frames[top].parent)
             TRY(put_frame(c, &s->frames[top]));
-        uint64_t size = c->out.size - start;
-        if (i == 0 || size < kept) {
-            kept = size;
-            if (size != 0)
-                memmove(c->out.data, c->out.data + start, size);
+        if (i == 0 || c->size < *size) {
+            *size = c->size;
+            if (c->size != 0 && !c->counts)
+                memmove(c->out.data, c->out.data + start, c->size);
         }
-        c->out.size = kept;
+        c->out.size = c->counts ? 0 : *size;
     }
     return BRINK_OK;
 }
 
-static brink_status close_state(grammar_state *s, buffer *out)
+static brink_status close_state(grammar_state *s, bool counts, buffer *out, uint64_t *size)
 {
     brink_context *context = s->g->context;
-    closing c = {.s = s, .g = s->g, .out = {.context = context}};
-    uint16_t *memory = core_alloc(context, 5ull * DFA_MAX_STATES + 64);
+    closing c = {.s = s, .g = s->g, .out = {.context = context}, .counts = counts};
+    uint64_t states = s->g->largest;
+    uint16_t *memory = core_alloc(context, 5 * states + 16);
     *out = c.out;
+    *size = 0;
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;
-    c.search =
-        (dfa_search){memory, (uint8_t *)(memory + 2 * DFA_MAX_STATES), memory + DFA_MAX_STATES};
-    brink_status status = close_all(&c);
+    c.search = (dfa_search){memory, (uint8_t *)(memory + 2 * states), memory + states};
+    brink_status status = close_all(&c, size);
     core_free(context, memory);
     *out = c.out;
     return status;
@@ -230,15 +247,17 @@ static brink_status close_state(grammar_state *s, buffer *out)
 brink_status grammar_close(grammar_state *s, char *text, uint64_t capacity, uint64_t *bytes)
 {
     buffer out;
-    brink_status status = close_state(s, &out);
-    *bytes = out.size;
-    if (status == BRINK_OK && capacity != 0 && out.size != 0)
-        memcpy(text, out.data, out.size < capacity ? out.size : capacity);
+    brink_status status = close_state(s, false, &out, bytes);
+    if (status == BRINK_OK && capacity != 0 && *bytes != 0)
+        memcpy(text, out.data, *bytes < capacity ? *bytes : capacity);
     buffer_free(&out);
     return status;
 }
 
 brink_status grammar_distance(grammar_state *s, uint64_t *bytes)
 {
-    return grammar_close(s, NULL, 0, bytes);
+    buffer out;
+    brink_status status = close_state(s, true, &out, bytes);
+    buffer_free(&out);
+    return status;
 }

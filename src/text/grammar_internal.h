@@ -73,7 +73,8 @@ struct grammar {
     rule *rules;
     uint32_t count, capacity, root;
     uint32_t max_space;
-    dfa *any; /* characters between the quotes of a JSON string */
+    uint32_t largest; /* states of the largest automaton */
+    dfa *any;         /* characters between the quotes of a JSON string */
     mask_cache *cache;
 };
 

@@ -34,7 +34,7 @@ static void must(bool fine, const char *what)
 static brink_status move(grammar_state *s, token_trie *t, const char *moves, size_t count)
 {
     static char text[1 << 16];
-    uint64_t bytes;
+    uint64_t bytes, distance;
     bool allowed;
     for (size_t i = 0; i <= count && i < 64; i++) {
         uint32_t bits[1], size;
@@ -51,6 +51,8 @@ static brink_status move(grammar_state *s, token_trie *t, const char *moves, siz
         must(allowed, "a token of the mask is refused");
     }
     TRY(grammar_close(s, text, sizeof text, &bytes));
+    TRY(grammar_distance(s, &distance));
+    must(distance == bytes, "the distance is not the closing text's length");
     if (bytes > sizeof text)
         return BRINK_OK;
     TRY(grammar_advance(s, text, bytes, &allowed));

@@ -171,7 +171,7 @@ static void check_masks(grammar *g, const token_trie *t, uint32_t seed)
 {
     uint32_t bits[(VOCABULARY + 1 + 31) / 32], size;
     grammar_state *s, *copy;
-    uint64_t bytes;
+    uint64_t bytes, distance;
     bool allowed;
     static char closing[1 << 16];
     support_ok(context, grammar_state_create(g, &s));
@@ -192,6 +192,8 @@ static void check_masks(grammar *g, const token_trie *t, uint32_t seed)
         assert_int_equal(bits[VOCABULARY >> 5] >> (VOCABULARY & 31) & 1, grammar_can_end(s));
         support_ok(context, grammar_close(s, closing, sizeof closing, &bytes));
         assert_true(bytes < sizeof closing);
+        support_ok(context, grammar_distance(s, &distance));
+        assert_int_equal(distance, bytes);
         support_ok(context, grammar_state_copy(copy, s));
         support_ok(context, grammar_advance(copy, closing, bytes, &allowed));
         if (!allowed || !grammar_can_end(copy))
