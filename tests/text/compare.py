@@ -510,7 +510,7 @@ def main():
                 continue
             path = str(Path(folder) / (name + ".json"))
             t.save(path)
-            part = few if name.startswith(("unigram", "scripts", "ctc", "split-")) else texts
+            part = few if name.startswith(("unigram", "scripts", "ctc", "split-", "metaspace-", "prefixed", "possessive")) else texts
             differ += compare(options.driver, name, path, part, loose_stream=name in ("llama2", "gemma", "unigram-bytes"))
         if not options.only or options.only == "fit":
             for name in ("bert", "roberta"):

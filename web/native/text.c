@@ -69,8 +69,8 @@ enum { WEB_IGNORE_END = 1, WEB_KEEP_LOGITS = 2, WEB_PROFILE = 4 };
 EXPORT(web_generate_begin)
 brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, uint32_t count,
                                 uint32_t max_tokens, const char *const *stop, uint32_t stop_count,
-                                uint32_t flags, const brink_sampling *sampling, brink_grammar *grammar,
-                                brink_task **out)
+                                uint32_t flags, const brink_sampling *sampling,
+                                brink_grammar *grammar, brink_task **out)
 {
     const brink_generate_desc desc = {.tokens = tokens,
                                       .token_count = count,
