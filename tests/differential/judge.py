@@ -86,8 +86,12 @@ def judge(case, brink, mark=lambda phase: None):
     if brink.gpu and ours is not None:
         zeros = flushed(case)
         name, held, theirs_of_zeros = next(answers(zeros))
+        zero = "WGSL 15.7.2: subnormal numbers may be taken for zero"
         if name and compare(held, ours, theirs_of_zeros, runner(zeros, name)) is None:
-            return EXPLAINED, "WGSL 15.7.2: subnormal numbers may be taken for zero"
+            return EXPLAINED, zero
+        reason = explanation(zeros, ours, theirs_of_zeros, agrees) if name else None
+        if reason:
+            return EXPLAINED, f"{zero}; {reason}"
     reason = explanation(case, ours, theirs, agrees)
     if reason:
         return EXPLAINED, reason
