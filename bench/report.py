@@ -5,6 +5,7 @@ Every suite's file holds {"suite", "machine", "groups": [{"title", "figures"}]};
 copies leave out the single measurements of the rounds, which stay in build/bench.
 """
 
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -56,9 +57,16 @@ def verdict(figure: dict) -> str:
     return f"{sign} {figure['target']} | {'reached' if ok else '**missed**'}"
 
 
-def section(name: str, report: dict) -> list[str]:
+def describe(machine: dict) -> str:
+    return (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+            f"{machine['system']}; {', '.join(machine['features'])}")
+
+
+def section(name: str, report: dict, usual: dict) -> list[str]:
     lines = [f"## {SUITES[name]}", ""]
-    machine = report.get("machine", {})
+    machine = report.get("machine", usual)
+    if describe(machine) != describe(usual):
+        lines += [f"Another machine: {describe(machine)}.", ""]
     if machine.get("load", 0) > 0.5:
         lines += [f"The machine had other work (load {machine['load']:.1f}): times of several threads "
                   "above all are not to be trusted.", ""]
@@ -129,17 +137,16 @@ def main() -> int:
         "which both took turns: the median over the rounds and its range. Where a peer has several forms, "
         "the one that does best at the figure counts. How the comparison is kept fair: "
         "[bench/README.md](../../bench/README.md).", "",
-        f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-        f"{machine['system']}; {', '.join(machine['features'])}. Taken {dates[0]}"
+        f"Machine: {describe(machine)}. Taken {dates[0]}"
         + (f" to {dates[-1]}" if dates[-1] != dates[0] else "") + ".", "",
         "Peers: " + ", ".join(f"{name} {package[name]}" for name in PEERS) + ", onnxruntime "
-        + next((r["version"] for r in reports.get("graphs", {}).get("results", [])), "not run") + ".", "",
+        + importlib.metadata.version("onnxruntime") + ".", "",
     ]
     for name, report in reports.items():
         made = plots(name, report)
         for file, text in made.items():
             (OUT / file).write_text(text)
-        text = section(name, report)
+        text = section(name, report, machine)
         if f"{name}.svg" in made:
             text[2:2] = [f"![{SUITES[name]}]({name}.svg)", ""]
         lines += text
