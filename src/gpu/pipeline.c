@@ -57,8 +57,8 @@ static char *put(char *to, const char *from, uint32_t writable)
         to += at - from;
         uint32_t binding = (uint32_t)(at[sizeof mark - 1] - '0');
         const char *word = writable >> (binding - 1) & 1 ? "read_write" : "read";
-        memcpy(to, word, strlen(word));
-        to += strlen(word);
+        while (*word != 0)
+            *to++ = *word++;
     }
     size_t rest = strlen(from);
     memcpy(to, from, rest + 1);
