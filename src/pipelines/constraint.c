@@ -4,6 +4,7 @@
    the longest tokens, but for the last of them: the model might join it with what follows. */
 #include "pipelines/constraint.h"
 
+#include "text/buffer.h"
 #include "text/schema.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ struct constraint {
     uint32_t *allowed; /* [words] */
     uint32_t words;
     char *text; /* what has to follow, or completes the text */
-    uint64_t text_capacity;
+    uint32_t text_capacity;
     token_run close; /* that completion, in tokens */
 };
 
@@ -74,28 +75,12 @@ void brink_grammar_destroy(brink_grammar *g)
 
 static brink_status reserve(constraint *c, token_run *run, uint64_t count)
 {
-    if (count <= run->capacity)
-        return BRINK_OK;
-    uint32_t *ids = count <= UINT32_MAX / 2
-                        ? core_realloc(c->context, run->ids, 2 * count * sizeof *ids)
-                        : NULL;
-    if (ids == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    run->ids = ids;
-    run->capacity = (uint32_t)(2 * count);
-    return BRINK_OK;
+    return array_grow(c->context, (void **)&run->ids, &run->capacity, count, sizeof *run->ids);
 }
 
 static brink_status reserve_text(constraint *c, uint64_t bytes)
 {
-    if (bytes <= c->text_capacity)
-        return BRINK_OK;
-    char *text = core_realloc(c->context, c->text, 2 * bytes);
-    if (text == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    c->text = text;
-    c->text_capacity = 2 * bytes;
-    return BRINK_OK;
+    return array_grow(c->context, (void **)&c->text, &c->text_capacity, bytes, 1);
 }
 
 /* c->text[0, bytes) in the longest tokens, behind what is in the run. *whole: they spell all of it. */

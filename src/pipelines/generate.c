@@ -29,7 +29,6 @@ typedef struct generate_task {
     bool ahead; /* the newest token's logits stayed on the GPU */
     bool ignore_end, keep_logits, profile, stepping, primed;
     sampler *sampler;
-    brink_sampling sampling;
     constraint *constraint; /* NULL: none */
     brink_finish ending;    /* how it ends, once all but the last of `feed` is in the cache */
     brink_token_rule rule;
@@ -185,8 +184,9 @@ static brink_status take_ahead(generate_task *t, uint64_t deadline)
     uint32_t tokens[PLAN_REPEATS], count;
     if (t->keep_logits || s->length + 1 >= s->context)
         return BRINK_UNSUPPORTED;
-    const plan_repeat how = {
-        .most = t->capacity - t->count, .sampling = t->sampling, .place = t->count};
+    const plan_repeat how = {.most = t->capacity - t->count,
+                             .sampling = *sampler_settings(t->sampler),
+                             .place = t->count};
     TRY(session_repeat(s, s->pending, &how, deadline, tokens, &count));
     t->ahead = true;
     for (uint32_t i = 0; i < count && t->finish == BRINK_FINISH_NONE; i++) {
@@ -378,7 +378,6 @@ static brink_status prime(generate_task *t, const brink_generate_desc *desc)
     t->rule_user = desc->rule_user;
     t->keep_logits = desc->keep_logits || desc->profile || !sampler_is_plain(t->sampler) ||
                      t->constraint != NULL || t->rule != NULL;
-    t->sampling = desc->sampling;
     for (uint32_t i = 0; i < held; i++)
         TRY(sampler_see(t->sampler, s->tokens[i], false));
     for (uint32_t i = 0; i < t->prompt_count; i++)

@@ -6,6 +6,8 @@
    inverts the cumulative distribution in the order of ids. */
 #include "text/sampler.h"
 
+#include "text/buffer.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -65,7 +67,7 @@ brink_status sampler_create(brink_context *context, const brink_sampling *desc, 
     if (s->desc.repetition_penalty == 0)
         s->desc.repetition_penalty = 1;
     if (desc->bias_count != 0) {
-        s->bias = core_alloc(context, (uint64_t)desc->bias_count * sizeof *s->bias);
+        s->desc.bias = s->bias = core_alloc(context, (uint64_t)desc->bias_count * sizeof *s->bias);
         if (s->bias == NULL) {
             sampler_destroy(s);
             return BRINK_OUT_OF_MEMORY;
@@ -87,6 +89,11 @@ void sampler_destroy(sampler *s)
     core_free(s->context, s);
 }
 
+const brink_sampling *sampler_settings(const sampler *s)
+{
+    return &s->desc;
+}
+
 static bool has_penalties(const sampler *s)
 {
     const brink_sampling *d = &s->desc;
@@ -102,16 +109,11 @@ brink_status sampler_see(sampler *s, uint32_t token, bool reply)
 {
     if (!has_penalties(s))
         return BRINK_OK;
-    if (token >= s->sighting_count) {
-        uint64_t count = (uint64_t)token + 1 + token / 2;
-        count = count < 1024 ? 1024 : count > UINT32_MAX ? UINT32_MAX : count;
-        sighting *bigger = core_realloc(s->context, s->sightings, count * sizeof *bigger);
-        if (bigger == NULL)
-            return BRINK_OUT_OF_MEMORY;
-        memset(bigger + s->sighting_count, 0, (size_t)(count - s->sighting_count) * sizeof *bigger);
-        s->sightings = bigger;
-        s->sighting_count = (uint32_t)count;
-    }
+    uint32_t before = s->sighting_count;
+    TRY(array_grow(s->context, (void **)&s->sightings, &s->sighting_count, (uint64_t)token + 1,
+                   sizeof *s->sightings));
+    if (s->sighting_count > before)
+        memset(s->sightings + before, 0, (s->sighting_count - before) * sizeof *s->sightings);
     s->sightings[token].seen = true;
     s->sightings[token].replies += reply;
     return BRINK_OK;

@@ -20,6 +20,9 @@ typedef struct sampler sampler;
 brink_status sampler_create(brink_context *context, const brink_sampling *desc, sampler **out);
 void sampler_destroy(sampler *s);
 
+/* What was asked for; its bias is the sampler's own copy. */
+const brink_sampling *sampler_settings(const sampler *s);
+
 /* Neither bias nor penalties: the logits are all that counts. */
 bool sampler_is_plain(const sampler *s);
 
