@@ -22,6 +22,9 @@ int cli_engine_load(engine *e, const char *path, const brink_model_desc *desc);
 /* The same without a word; cli_engine_error says why it failed. */
 brink_status cli_engine_try_load(engine *e, const char *path, const brink_model_desc *desc);
 
+/* The adapters of these folders together, NULL where there are none. EXIT_DONE, or the failure told. */
+int cli_adapters_load(engine *e, const text_list *folders, brink_adapter **out);
+
 void cli_engine_unload(engine *e);
 void cli_engine_close(engine *e);
 

@@ -77,7 +77,7 @@ bool cli_sampling(const command *c, const sampling_options *o, brink_sampling *o
 
 typedef struct generate_options {
     common_options common;
-    text_list models, stop;
+    text_list models, stop, adapters;
     const char *prompt, *prompt_file, *system, *tokens, *schema, *grammar;
     bool chat;
     uint32_t max_tokens;
@@ -162,7 +162,7 @@ static int load_grammar(engine *e, const generate_options *o, brink_grammar **ou
 
 /* Streams text, or prints the JSON at the end. */
 static int reply_to(engine *e, const generate_options *o, const token_list *prompt,
-                    brink_grammar *grammar)
+                    const brink_adapter *adapter, brink_grammar *grammar)
 {
     brink_session *session;
     reply r = {0};
@@ -173,6 +173,7 @@ static int reply_to(engine *e, const generate_options *o, const token_list *prom
         .stop = o->stop.items,
         .stop_count = o->stop.count,
         .sampling = o->how,
+        .adapter = adapter,
         .grammar = grammar,
     };
     brink_status status = brink_session_create(e->model, NULL, &session);
@@ -202,6 +203,7 @@ static int generate(const generate_options *o)
     uint64_t bytes = o->prompt ? strlen(o->prompt) : 0;
     int status = EXIT_DONE;
     token_list prompt = {0};
+    brink_adapter *adapter = NULL;
     brink_grammar *grammar = NULL;
     if (o->prompt_file && !(file = cli_file_read(o->prompt_file, &bytes, &status, error)))
         return cli_fail(status, "%s", error);
@@ -214,7 +216,10 @@ static int generate(const generate_options *o)
     if (status == EXIT_DONE)
         status = load_grammar(&e, o, &grammar);
     if (status == EXIT_DONE)
-        status = reply_to(&e, o, &prompt, grammar);
+        status = cli_adapters_load(&e, &o->adapters, &adapter);
+    if (status == EXIT_DONE)
+        status = reply_to(&e, o, &prompt, adapter, grammar);
+    brink_adapter_destroy(adapter);
     brink_grammar_destroy(grammar);
     cli_token_list_free(&prompt);
     cli_engine_close(&e);
@@ -262,7 +267,7 @@ int cli_generate_main(const command *c, int argc, char **argv)
         SAMPLING_OPTIONS(&o.sampling),
         {"--schema", OPTION_TEXT, &o.schema, "FILE", "a JSON Schema that the reply satisfies"},
         {"--grammar", OPTION_TEXT, &o.grammar, "FILE", "rules that derive the reply"},
-        {"--adapter", OPTION_LATER, NULL, "DIR", NULL},
+        {"--adapter", OPTION_LIST, &o.adapters, "DIR", "a LoRA adapter; several add up"},
         {0},
     };
     if (cli_options_parse(c, argc, argv, table, &o.common, &o.models, &status)) {
@@ -272,5 +277,6 @@ int cli_generate_main(const command *c, int argc, char **argv)
     }
     cli_text_list_free(&o.models);
     cli_text_list_free(&o.stop);
+    cli_text_list_free(&o.adapters);
     return status;
 }

@@ -442,6 +442,40 @@ typedef struct brink_sampling {
     uint64_t seed; /* same seed, same logits: same tokens, on every backend                */
 } brink_sampling;
 
+/* ── Adapters ── */
+
+/* LoRA adapters as PEFT saves them, read beside a model whose weights stay as they are; several may be
+   loaded, and each generation names the one it runs with. docs/adapters.md says which settings are honoured;
+   all others are refused by name. */
+typedef struct brink_adapter brink_adapter;
+
+enum { BRINK_MAX_ADAPTERS = 16 };
+
+typedef struct brink_adapter_desc {
+    const char *name;   /* opens errors */
+    const void *config; /* adapter_config.json                            */
+    uint64_t config_bytes;
+    const void *weights; /* adapter_model.safetensors                     */
+    uint64_t weights_bytes;
+    const void *modules; /* brink_modules.json of the model's own folder, NULL: there is none */
+    uint64_t modules_bytes;
+} brink_adapter_desc;
+
+/* None of the bytes are needed afterwards. BRINK_UNSUPPORTED for settings or tensors that are no plain LoRA,
+   and for a model without brink_modules.json; BRINK_BAD_INPUT for an adapter of another model. Destroyed
+   before its model, and not while a generation uses it. */
+BRINK_API brink_status brink_adapter_create(brink_model *model, const brink_adapter_desc *desc,
+                                            brink_adapter **out);
+BRINK_API void brink_adapter_destroy(brink_adapter *adapter);
+
+/* One that makes the changes of `count` (1 to BRINK_MAX_ADAPTERS) together, each times its weight (`weights`
+   NULL: 1). The others may be destroyed. */
+BRINK_API brink_status brink_adapter_join(const brink_adapter *const *list, const float *weights,
+                                          uint32_t count, brink_adapter **out);
+
+/* Bytes of its matrices, which are float16. */
+BRINK_API uint64_t brink_adapter_bytes(const brink_adapter *adapter);
+
 /* ── Structured output ── */
 
 /* What replies of a model may be: text that cannot break its grammar. Made by the engine's own thread, for
@@ -471,6 +505,8 @@ typedef struct brink_generate_desc {
     const char *const *stop; /* texts that end the reply and are not part of it, copied */
     uint32_t stop_count;
     brink_sampling sampling;
+    const brink_adapter *adapter; /* NULL: the model as it is. What the session holds was read with the one
+                                     of its last generation: with another it is read anew */
     brink_grammar
         *grammar; /* NULL: any text. Where tokens run out, the text is completed by the shortest
                                that the grammar allows, within max_tokens                  */
@@ -591,6 +627,11 @@ BRINK_API brink_status brink_task_serve_files(brink_task *task);
 /* Loads in one call: a loop over the three above. */
 BRINK_API brink_status brink_model_open(brink_context *context, const char *path,
                                         const brink_model_desc *desc, brink_model **out);
+
+/* Reads adapter_config.json and adapter_model.safetensors of a folder, and the model's own
+   brink_modules.json. */
+BRINK_API brink_status brink_adapter_open(brink_model *model, const char *folder,
+                                          brink_adapter **out);
 
 /* Advances until the task is no longer pending. */
 BRINK_API brink_status brink_task_wait(brink_task *task);

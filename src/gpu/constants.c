@@ -103,6 +103,21 @@ void gpu_weights_free(gpu_device *d, gpu_weights *weights)
     weights->generation = d->generation;
 }
 
+void gpu_weights_forget(gpu_device *d, gpu_weights *weights, const void *data)
+{
+    gpu_weight_list *lists[] = {&weights->single, &weights->joined};
+    for (uint32_t k = 0; k < 2; k++)
+        for (uint32_t i = 0; i < lists[k]->count;) {
+            gpu_weight *w = &lists[k]->list[i];
+            if (w->data != data) {
+                i++;
+                continue;
+            }
+            gpu_buffer_free(d, weights->generation, w->buffer);
+            *w = lists[k]->list[--lists[k]->count];
+        }
+}
+
 /* ── Weights as they come ── */
 
 /* Codes, their scales and zero points, in inputs of these numbers. */

@@ -41,6 +41,9 @@ bool gpu_keeps(const gpu_device *d, const onnx_node *n, uint32_t input, const on
 brink_status gpu_weight_write(gpu_device *d, gpu_weights *weights, const onnx_tensor *w,
                               uint64_t at, const void *data, uint64_t bytes);
 
+/* Frees the buffers that go by this address. */
+void gpu_weights_forget(gpu_device *d, gpu_weights *weights, const void *data);
+
 /* Frees or, of a device that was lost, forgets them; what comes then belongs to the present device. */
 void gpu_weights_free(gpu_device *d, gpu_weights *weights);
 

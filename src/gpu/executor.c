@@ -106,6 +106,21 @@ static brink_status prepare(const executor *base, plan *p)
     return status;
 }
 
+static void rebind(plan *p)
+{
+    gpu_program *g = p->prepared;
+    for (uint32_t i = 0; g->constants != NULL && i < p->tensor_count; i++)
+        if (p->ir.values[p->tensors[i].value].lora != 0)
+            g->constants[i] = NULL;
+    gpu_program_unbind(g);
+}
+
+static void forget(const executor *base, const void *data)
+{
+    gpu_executor *e = (gpu_executor *)(uintptr_t)base;
+    gpu_weights_forget(e->d, &e->weights, data);
+}
+
 /* ── Running ── */
 
 static uint64_t bytes_now(const plan *p, uint32_t root)
@@ -348,6 +363,8 @@ brink_status gpu_executor_create(gpu_device *d, executor **out)
                          .prepare = prepare,
                          .advance = advance,
                          .release = release,
+                         .rebind = rebind,
+                         .forget = forget,
                          .repeat = gpu_repeat_advance,
                          .repeat_end = gpu_repeat_end,
                          .keeps = keeps,

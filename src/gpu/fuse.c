@@ -126,6 +126,48 @@ static void fuse_attention(const finder *f, uint32_t k, const gpu_nbits *p)
     f->g->fusions[s - f->p->steps].product = k + 1;
 }
 
+/* ── An adapter's changes ── */
+
+/* The step that changes a product's result, which nothing else reads. */
+static const plan_step *change_of(const finder *f, uint32_t k, const gpu_nbits *p, uint32_t part)
+{
+    uint32_t made = gpu_root(p->parts[part].out);
+    for (uint32_t c = k + 1; f->readers[made] == 1 && c < f->p->step_count; c++) {
+        const plan_step *s = &f->p->steps[c];
+        const kernel_args *a = &s->args;
+        if (s->op == OP_brink_Lora_1 && gpu_root(a->in[0]) == made)
+            return s->away && gpu_root(a->in[1]) == gpu_root(p->x) &&
+                           is_row(f, a->out[0], p->parts[part].n)
+                       ? s
+                       : NULL;
+    }
+    return NULL;
+}
+
+/* All of a product's changes or none, where the kernel has bindings left for their matrices. Results
+   are then those of the changes. */
+static void fuse_lora(const finder *f, uint32_t k, gpu_nbits *p)
+{
+    const plan_step *found[GPU_NBITS_PARTS];
+    for (uint32_t i = 0; i < p->count; i++) {
+        found[i] = change_of(f, k, p, i);
+        if (found[i] == NULL || found[i]->args.in[2]->dims[0] != found[0]->args.in[2]->dims[0])
+            return;
+    }
+    if (found[0]->args.in[2]->dims[0] > GPU_LORA_RANK || p->k % 8 != 0 ||
+        (p->parts[0].zero != NULL && p->parts[0].bias != NULL))
+        return;
+    for (uint32_t i = 0; i < p->count; i++) {
+        const kernel_args *a = &found[i]->args;
+        f->g->fusions[k].lora[i] = a;
+        f->g->absorbed[found[i] - f->p->steps] = true;
+        f->readers[gpu_root(p->x)]--;
+        plan_tensor *out = root_of(f, a->out[0]);
+        out->first = out->first > k ? k : out->first;
+        p->parts[i].out = a->out[0];
+    }
+}
+
 /* Two products of one width whose results meet in a chain, and nowhere else. */
 static void fuse_gate(const finder *f, uint32_t k, const gpu_nbits *p)
 {
@@ -188,6 +230,7 @@ void gpu_fuse(gpu_program *g)
         if (!p->steps[k].away || !gpu_nbits_read(&p->steps[k], &product) ||
             !gpu_row_takes(g, &product))
             continue;
+        fuse_lora(&f, k, &product);
         fuse_norm(&f, k, &product);
         fuse_gate(&f, k, &product);
         if (f.g->fusions[k].norm == NULL)

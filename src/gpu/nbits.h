@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { GPU_NBITS_PARTS = 3 };
+enum { GPU_NBITS_PARTS = 3, GPU_LORA_RANK = 64 /* most that the row kernel takes */ };
 
 /* Columns n of the products of one input. */
 typedef struct gpu_nbits_part {

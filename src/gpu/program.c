@@ -280,10 +280,15 @@ brink_status gpu_program_write(gpu_program *g, uint32_t root, const void *data, 
     return BRINK_OK;
 }
 
-void gpu_program_drop(gpu_program *g)
+void gpu_program_unbind(gpu_program *g)
 {
     for (uint32_t i = 0; i < g->slot_count; i++)
         drop_group(g, i);
+}
+
+void gpu_program_drop(gpu_program *g)
+{
+    gpu_program_unbind(g);
     gpu_buffer_free(g->d, g->generation, g->uniforms);
     drop_grown(g, &g->scratch);
     drop_grown(g, &g->partials);

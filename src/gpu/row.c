@@ -156,6 +156,37 @@ static void put_gate(gpu_text_head *h, const gpu_fusion *f)
     PUT(h, "  return x;\n}\n");
 }
 
+/* An adapter's matrices: `down` of all products, then `up`, each as one. */
+static brink_status put_lora(gpu_program *g, const gpu_nbits *p, gpu_text_head *h, gpu_dispatch *d)
+{
+    const gpu_fusion *f = g->fusion;
+    if (f == NULL || f->lora[0] == NULL) {
+        PUT(h, "const rank = 0u;\nfn down_of(i: u32) -> vec4<u32> { return vec4<u32>(); }\n"
+               "fn up_of(i: u32) -> f32 { return 0.0; }\n"
+               "fn columns_of(i: u32) -> u32 { return 0u; }\n");
+        return BRINK_OK;
+    }
+    const tensor *list[2][GPU_NBITS_PARTS];
+    for (uint32_t i = 0; i < p->count; i++) {
+        list[0][i] = f->lora[i]->in[2];
+        list[1][i] = f->lora[i]->in[3];
+    }
+    for (uint32_t i = 0; i < 2; i++)
+        TRY(gpu_joined(g, list[i], p->count, &d->bindings[d->count + i]));
+    d->count += 2;
+    PUT(h,
+        "const rank = %uu;\n"
+        "@group(0) @binding(%u) var<storage, ACCESS_%u> down: array<vec4<u32>>;\n"
+        "@group(0) @binding(%u) var<storage, ACCESS_%u> up: array<u32>;\n"
+        "fn down_of(i: u32) -> vec4<u32> { return down[i]; }\n"
+        "fn up_of(i: u32) -> f32 { return unpack2x16float(up[i / 2u])[i %% 2u]; }\n",
+        (uint32_t)list[0][0]->dims[0], d->count - 1, d->count - 1, d->count, d->count);
+    PUT(h, "fn columns_of(i: u32) -> u32 { return vec3<u32>(%uu, %uu, %uu)[i]; }\n",
+        (uint32_t)p->parts[0].n, p->count > 1 ? (uint32_t)p->parts[1].n : 0,
+        p->count > 2 ? (uint32_t)p->parts[2].n : 0);
+    return BRINK_OK;
+}
+
 /* Where the norm's inputs lie: x is what may be normed before, the skip is added to it. */
 static bool place_inputs(const gpu_program *g, const gpu_nbits *p, row_parameters *r)
 {
@@ -188,7 +219,10 @@ static bool place_outputs(const gpu_program *g, const gpu_nbits *p, row_paramete
         columns += p->parts[i].n;
         if (i + 1 < p->count)
             r->ends[i] = (uint32_t)columns;
-        if (!gpu_arena_offset(g, p->parts[i].out, 4, &r->y_at[i]))
+        const tensor *out = p->parts[i].out;
+        if (g->fusion != NULL && g->fusion->lora[i] != NULL)
+            out = g->fusion->lora[i]->out[0];
+        if (!gpu_arena_offset(g, out, 4, &r->y_at[i]))
             return false;
     }
     return true;
@@ -219,9 +253,9 @@ brink_status gpu_row(gpu_program *g, const gpu_nbits *p, bool *done)
     PUT(&h, "%s", gpu_source_functions);
     PUT(&h,
         "const threads = %uu;\nconst lanes = %uu;\nconst columns = %uu;\nconst steps = %uu;\n"
-        "const k_ = %uu;\nconst blocks_ = %uu;\nconst block_ = %uu;\n",
+        "const k_ = %uu;\nconst blocks_ = %uu;\nconst block_ = %uu;\nconst parts_ = %uu;\n",
         s.threads, s.lanes, s.columns, s.steps, (uint32_t)p->k, (uint32_t)p->blocks,
-        (uint32_t)__builtin_ctzll((uint64_t)(p->block * p->bits / 128)));
+        (uint32_t)__builtin_ctzll((uint64_t)(p->block * p->bits / 128)), p->count);
     gpu_binding w, scale, zero = {0};
     d.count = 2;
     TRY(gpu_nbits_join(g, p, &h, &d, "blocks_", &w, &scale, &zero));
@@ -239,6 +273,7 @@ brink_status gpu_row(gpu_program *g, const gpu_nbits *p, bool *done)
         PUT(&h, "fn count_of_columns() -> u32 { return p.n; }\n");
     put_parts(g, &h, &d);
     put_gate(&h, f);
+    TRY(put_lora(g, p, &h, &d));
     const uint64_t all = (uint64_t)columns;
     for (uint64_t n = 0; n < all; n += most) {
         uint64_t some = all - n < most ? all - n : most;

@@ -48,6 +48,7 @@ typedef struct ir_value {
         fixed; /* a constant that stays while the model does: of the file, or computed from those */
     bool remote;  /* data names bytes in an executor's memory and is not to be read */
     bool learned; /* a constant of this run only: an earlier segment's result, or from one */
+    uint32_t lora; /* an adapter's matrix: which, see lora.h; 0: none */
 } ir_value;
 
 typedef struct ir_node {

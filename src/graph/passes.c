@@ -21,6 +21,8 @@ static const pass_fn rest[] = {pass_projection, pass_elementwise, NULL};
 
 static brink_status run_all(rewrite *w, const passes_desc *desc)
 {
+    if (desc->lora != NULL)
+        TRY(pass_lora(w, desc->lora));
     if (!desc->plain)
         TRY(run(w, whole));
     if (desc->last_row_output != IR_NONE) {

@@ -4,12 +4,13 @@
 #ifndef GRAPH_PASSES_H
 #define GRAPH_PASSES_H
 
-#include "graph/rewrite.h"
+#include "graph/lora.h"
 
 typedef struct passes_desc {
     bool plain;               /* nodes stay as the model has them: every value can be looked at */
     uint32_t last_row_output; /* of this output only row `last_row` is wanted; IR_NONE: whole  */
     expr last_row;
+    const lora *lora; /* an adapter whose changes come first; NULL: none */
 } passes_desc;
 
 /* Removes what nobody reads and rewrites the rest. */

@@ -328,6 +328,7 @@ static brink_status prime(generate_task *t, const brink_generate_desc *desc)
     brink_context *context = s->model->context;
     if (s->busy)
         return core_fail(context, BRINK_INVALID_ARGUMENT, "the session is in use by another task");
+    TRY(session_use_adapter(s, desc->adapter));
     uint32_t pending = s->has_pending ? 1 : 0;
     if (desc->token_count == 0 && pending == 0)
         return core_fail(context, BRINK_INVALID_ARGUMENT, "the prompt has no tokens");

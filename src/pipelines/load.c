@@ -598,8 +598,15 @@ brink_status brink_model_open_begin(brink_context *context, const char *path,
         core_free(context, folder);
         return status;
     }
-    ((load_task *)*out)->folder = folder;
-    packing_set_give_up(((load_task *)*out)->model->packing, give_up, ((load_task *)*out)->model);
+    load_task *t = (load_task *)*out;
+    t->folder = folder;
+    t->model->folder = arena_string(&t->model->memory, folder, strlen(folder));
+    if (t->model->folder == NULL) {
+        brink_task_destroy(*out);
+        *out = NULL;
+        return BRINK_OUT_OF_MEMORY;
+    }
+    packing_set_give_up(t->model->packing, give_up, t->model);
     return BRINK_OK;
 }
 

@@ -51,6 +51,8 @@ struct brink_model {
     onnx_model onnx;
     packing *packing; /* weights as the kernels read them */
     blob graph_file;
+    const char *folder; /* native: where its files are; NULL: not known */
+    uint64_t adapters;  /* made so far */
     uint32_t external_count;
     external_file *externals;
     uint32_t *file_of;          /* by tensor: its file among these, ONNX_NONE: none             */

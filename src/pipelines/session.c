@@ -15,16 +15,79 @@ static uint64_t slot_bytes(const cache_slot *s, uint32_t rows)
     return (uint64_t)s->heads * rows * (uint64_t)s->width * sizeof(float);
 }
 
-static void drop_plans(brink_session *s)
+static void drop_usage(brink_session *s)
 {
     s->used_steps = 0;
     core_free(s->model->context, s->usage);
     s->usage = NULL;
+}
+
+static void drop_set(plan_set *set)
+{
     for (uint32_t i = 0; i < CHUNK_SIZES; i++) {
-        if (s->plans[i].built)
-            plan_free(&s->plans[i].plan);
-        s->plans[i] = (step_plan){0};
+        if (set->plans[i].built)
+            plan_free(&set->plans[i].plan);
+        set->plans[i] = (step_plan){0};
     }
+}
+
+static void drop_plans(brink_session *s)
+{
+    drop_usage(s);
+    for (uint32_t i = 0; i < PLAN_SETS; i++)
+        drop_set(&s->sets[i]);
+}
+
+/* The set for plans of this structure, its matrices yet to come; one long unused is given up for it. */
+static brink_status find_set(brink_session *s, const lora *l, plan_set **out)
+{
+    plan_set *set = *out = &s->sets[0];
+    if (l == NULL)
+        return BRINK_OK;
+    for (uint32_t i = 1; i < PLAN_SETS; i++) {
+        if (adapter_same_structure(&s->sets[i].structure, l)) {
+            *out = &s->sets[i];
+            return BRINK_OK;
+        }
+        if (i == 1 || s->sets[i].used < set->used)
+            set = &s->sets[i];
+    }
+    lora_entry *entries = core_alloc(s->model->context, l->count * sizeof *entries);
+    if (entries == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    memcpy(entries, l->entries, l->count * sizeof *entries);
+    drop_set(set);
+    core_free(s->model->context, set->structure.entries);
+    set->structure = (lora){.count = l->count, .entries = entries};
+    set->adapter = 0;
+    *out = set;
+    return BRINK_OK;
+}
+
+brink_status session_use_adapter(brink_session *s, const brink_adapter *adapter)
+{
+    uint64_t id = adapter != NULL ? adapter->id : 0;
+    if (adapter != NULL && adapter->model != s->model)
+        return core_fail(s->model->context, BRINK_INVALID_ARGUMENT,
+                         "%s: an adapter of another model", adapter->changes.name);
+    if (id == s->adapter_id)
+        return BRINK_OK;
+    plan_set *set;
+    TRY(find_set(s, adapter != NULL ? &adapter->changes : NULL, &set));
+    if (set->adapter != id)
+        for (uint32_t i = 0; i < CHUNK_SIZES; i++)
+            if (set->plans[i].built)
+                plan_set_lora(&set->plans[i].plan, &adapter->changes);
+    set->adapter = id;
+    set->used = ++s->turn;
+    drop_usage(s);
+    s->plans = set->plans;
+    s->adapter = adapter;
+    s->adapter_id = id;
+    s->single = false;
+    s->owed += s->length; /* as one that was lost: read anew */
+    s->length = 0;
+    return BRINK_OK;
 }
 
 /* Moves the valid rows of each head from one row stride to another. */
@@ -130,6 +193,7 @@ brink_status brink_session_create(brink_model *m, const brink_session_desc *desc
     if (s == NULL)
         return BRINK_OUT_OF_MEMORY;
     s->model = m;
+    s->plans = s->sets[0].plans;
     uint32_t most = d->context ? d->context : DEFAULT_CONTEXT;
     uint32_t asked = desc != NULL ? desc->context : 0;
     s->context = asked != 0 && (asked < most || d->context == 0) ? asked : most;
@@ -159,6 +223,8 @@ void brink_session_destroy(brink_session *s)
         return;
     brink_context *context = s->model->context;
     drop_plans(s);
+    for (uint32_t i = 0; i < PLAN_SETS; i++)
+        core_free(context, s->sets[i].structure.entries);
     workspace_free(context, &s->workspace);
     for (uint32_t i = 0; i < s->model->decoder.slot_count; i++) {
         if (s->buffers != NULL)
@@ -250,7 +316,8 @@ static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64
                       .exact = m->desc.exact,
                       .executor = s->executor,
                       .resident_inputs = s->executor != NULL ? resident : NULL,
-                      .last_row_output = chunk > 1 ? m->decoder.logits : IR_NONE};
+                      .last_row_output = chunk > 1 ? m->decoder.logits : IR_NONE,
+                      .lora = s->adapter_id != 0 ? &s->adapter->changes : NULL};
     if (past < 0)
         desc.last_row = expr_symbol(t, 0, chunk - 1);
     else

@@ -12,15 +12,23 @@
 #ifndef PIPELINES_SESSION_H
 #define PIPELINES_SESSION_H
 
-#include "pipelines/model.h"
+#include "pipelines/adapter.h"
 
-enum { CHUNK_SIZES = 5 };
+enum { CHUNK_SIZES = 5, PLAN_SETS = 4 };
 
 typedef struct step_plan {
     plan plan;
     bool built;
     uint32_t chunk;
 } step_plan;
+
+/* Plans without an adapter, or with one of a structure. */
+typedef struct plan_set {
+    step_plan plans[CHUNK_SIZES];
+    lora structure;   /* the nodes and ranks, its matrices not to be read; empty: none */
+    uint64_t adapter; /* id of the one whose matrices the plans have; 0: none          */
+    uint64_t used;    /* when, in turns                                                */
+} plan_set;
 
 struct brink_session {
     brink_model *model;
@@ -43,9 +51,13 @@ struct brink_session {
     bool single;       /* it cannot be repeated: step by step      */
     bool has_pending;  /* the newest token is not in the cache yet */
     uint32_t pending;
-    const executor *executor; /* NULL: the CPU alone; else buffers are its memory */
-    void **buffers, **others; /* by slot; others is NULL when in place */
-    step_plan plans[CHUNK_SIZES];
+    const executor *executor;     /* NULL: the CPU alone; else buffers are its memory */
+    void **buffers, **others;     /* by slot; others is NULL when in place */
+    const brink_adapter *adapter; /* of the present or last generation, then perhaps gone */
+    uint64_t adapter_id;          /* its own; 0: none */
+    plan_set sets[PLAN_SETS];     /* the first is without */
+    uint64_t turn;
+    step_plan *plans; /* [CHUNK_SIZES] of the set in use */
     workspace workspace;
     execution execution;
     step_plan *running; /* plan of the step in progress */
@@ -56,6 +68,9 @@ struct brink_session {
     float *logits;            /* [vocabulary] of the newest token */
     uint32_t vocabulary;
 };
+
+/* What is computed from now on is with this adapter (NULL: none), also what the session holds. */
+brink_status session_use_adapter(brink_session *s, const brink_adapter *adapter);
 
 /* Sizes of chunks, in rising order; 0 past the last. */
 uint32_t session_chunk(uint32_t index, bool executor);

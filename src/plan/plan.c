@@ -313,7 +313,8 @@ brink_status plan_build(plan *p, const plan_desc *desc)
     TRY(ir_resolve(g, desc->inputs));
     TRY(passes_run(g, &(passes_desc){.plain = desc->plain || g->model->all_values,
                                      .last_row_output = desc->last_row_output,
-                                     .last_row = desc->last_row}));
+                                     .last_row = desc->last_row,
+                                     .lora = desc->lora}));
     arena_init(&b.work, g->context);
     uint32_t most = 1;
     for (uint32_t i = 0; i < g->node_count; i++) {
@@ -357,6 +358,20 @@ brink_status plan_build(plan *p, const plan_desc *desc)
 done:
     arena_free(&b.work);
     return status;
+}
+
+void plan_set_lora(plan *p, const lora *l)
+{
+    for (uint32_t i = 0; i < p->tensor_count; i++) {
+        ir_value *v = &p->ir.values[p->tensors[i].value];
+        if (v->lora == 0)
+            continue;
+        const lora_entry *e = &l->entries[(v->lora - 1) / 2];
+        v->data = v->lora % 2 == 1 ? e->down : e->up;
+        p->tensors[i].t.data = (void *)(uintptr_t)v->data;
+    }
+    if (p->prepared != NULL)
+        p->executor->rebind(p);
 }
 
 void plan_free(plan *p)

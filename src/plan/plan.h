@@ -7,7 +7,7 @@
 #ifndef PLAN_PLAN_H
 #define PLAN_PLAN_H
 
-#include "graph/ir.h"
+#include "graph/lora.h"
 
 typedef enum plan_place {
     PLAN_CONST,    /* data is set                                  */
@@ -65,6 +65,7 @@ typedef struct plan_desc {
     bool no_data;          /* constants may be missing: for the memory plan only, it cannot run */
     bool segmented;        /* what cannot be planned yet is left for later: see machine.h     */
     const ir_known *known; /* what earlier segments computed; NULL: nothing                   */
+    const lora *lora;      /* an adapter's changes; NULL: none                                */
     const struct executor *executor;
     const bool *resident_inputs; /* by input: lies in the executor's memory, as do all external
                                     outputs; NULL: nothing does */
@@ -73,6 +74,9 @@ typedef struct plan_desc {
 /* ir_init(&p->ir, …) has been called, so that bindings and symbols could be made. */
 brink_status plan_build(plan *p, const plan_desc *desc);
 void plan_free(plan *p);
+
+/* Gives a plan that was built with an adapter the matrices of one of the same structure. */
+void plan_set_lora(plan *p, const lora *l);
 
 /* Output k of a finished run, in the value's own type: its type, shape and bytes. `data` is where it
    lies, or NULL when it is a half-precision value, which a plan holds as f32. */
@@ -133,6 +137,9 @@ typedef struct executor {
                             plan *p); /* the plan is complete: p->prepared */
     brink_status (*advance)(execution *e, uint64_t deadline); /* as execution_advance */
     void (*release)(plan *p);
+    void (*rebind)(plan *p); /* constants that adapters bring are others now */
+    /* A constant's bytes on the host are about to go; plans that read it do not run again. */
+    void (*forget)(const struct executor *e, const void *data);
 
     /* The next tokens, [PLAN_REPEATS] at most, of an execution that was started; BRINK_PENDING while
        they have not come. BRINK_UNSUPPORTED, with nothing done: the plan cannot be repeated. Runs may

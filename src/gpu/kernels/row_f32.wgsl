@@ -71,3 +71,11 @@ fn product(codes: vec4<u32>, form_: vec2<f32>, x: Unit) -> f32 {
     }
     return form_.x * (f32(1u << bits) * (sum - x.sum) - form_.y * x.sum);
 }
+
+// Eight halves times the i-th eight of x.
+fn eight_by(halves: vec4<u32>, i: u32) -> f32 {
+    let v = 2u * i;
+    let at = v / vectors * stride + v % vectors;
+    return dot(vec4<f32>(unpack2x16float(halves.x), unpack2x16float(halves.y)), xs[at]) +
+           dot(vec4<f32>(unpack2x16float(halves.z), unpack2x16float(halves.w)), xs[at + 1u]);
+}

@@ -97,3 +97,22 @@ fn product(codes: vec4<u32>, form_: vec2<f32>, x: Unit) -> f32 {
     let sum = eight(codes.x, x.a) + eight(codes.y, x.b) + eight(codes.z, x.c) + eight(codes.w, x.d);
     return form_.x * x.scale * (f32(sum) - form_.y * x.sum);
 }
+
+// Eight halves times the i-th eight of x.
+fn eight_by(halves: vec4<u32>, i: u32) -> f32 {
+    let p0 = unpack2x16float(halves.x);
+    let p1 = unpack2x16float(halves.y);
+    let p2 = unpack2x16float(halves.z);
+    let p3 = unpack2x16float(halves.w);
+    var a = vec4<f32>(p0, p1);
+    var b = vec4<f32>(p2, p3);
+    if (bits == 4u) {
+        a = vec4<f32>(p0.x, p1.x, p2.x, p3.x);
+        b = vec4<f32>(p0.y, p1.y, p2.y, p3.y);
+    }
+    return x_scale[i / 4u] * (dot(a, four(xs[i].x)) + dot(b, four(xs[i].y)));
+}
+
+fn four(word: u32) -> vec4<f32> {
+    return vec4<f32>((vec4<i32>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u))) >> vec4<u32>(24u));
+}

@@ -8,10 +8,14 @@
 // of them, so that what was read of x serves several weights; 1 / rms multiplies the finished sums. All
 // weights of a round are asked for before x is. Bound by reading them.
 //
+// An adapter adds up (down x) to a product (graph/lora.h): every workgroup computes down x of the products
+// that its columns belong to, `rank` numbers each, from what it staged of x.
+//
 // What comes before: fn count_of_columns (of all products; gated: of one), const k_, blocks_ (scales of a column), block_ (logarithm of its units),
 // known to the compiler as most loops hang on them; const splits, wide (vectors of a head), fn part_of(i); const bits, threads, lanes, columns, normed, pre_normed, skips, keeps, gated;
-// fn scale_of(i), zero_of(n, block), bias_of(n), gate(x, y), scale_before(v), scale_pre(v); and
-// row_f32.wgsl or row_i8.wgsl: fn stage, struct Unit, fn read_unit, fn product; and, written out by
+// fn scale_of(i), zero_of(n, block), bias_of(n), gate(x, y), scale_before(v), scale_pre(v); const parts_,
+// rank (0: no adapter), fn down_of(i) (eight halves), up_of(i), columns_of(product); and
+// row_f32.wgsl or row_i8.wgsl: fn stage, struct Unit, fn read_unit, fn product, fn eight_by; and, written out by
 // row.c, const fetches; struct Weights, fn load(n0, u, end) and fn apply(weights, u, rest) of const steps units a lane.
 
 struct Row {
@@ -37,6 +41,7 @@ var<workgroup> part: array<f32, threads * max(columns, fetches)>;
 var<workgroup> factors: array<f32, 256>; // heads * splits
 var<workgroup> squares: array<f32, threads>;
 var<workgroup> total: array<f32, 16>;
+var<workgroup> low: array<f32, max(rank * parts_, 1u)>; // down x, of each product
 
 fn at(base: u32, v: u32) -> vec4<f32> {
     let i = base + 4u * v;
@@ -126,6 +131,49 @@ fn form(n: u32, u: u32) -> vec2<f32> {
     return vec2<f32>(scale_of(n * blocks_ + b), zero_of(n, b));
 }
 
+// Which product column `whole` is of, and where the product begins.
+fn product_of(whole: u32) -> vec2<u32> {
+    let which = u32(whole >= p.ends.x) + u32(whole >= p.ends.y);
+    return vec2<u32>(which, select(select(0u, p.ends.x, which == 1u), p.ends.y, which == 2u));
+}
+
+const low_lanes = threads / max(rank, 1u); // of a row of down
+
+// What a round adds to this invocation's share of row local / low_lanes of a product's down x.
+fn low_share(local: u32, which: u32, u0: u32, count: u32) -> f32 {
+    let row = local / low_lanes;
+    var sum = 0.0;
+    if (row < rank) {
+        let first = (which * rank + row) * (k_ / 8u) + u0 * unit / 8u;
+        for (var i = local % low_lanes; i < count * unit / 8u; i += low_lanes) {
+            sum += eight_by(down_of(first + i), i);
+        }
+    }
+    return sum;
+}
+
+fn sum_low(local: u32, which: u32, share: f32) {
+    workgroupBarrier();
+    part[local] = share;
+    workgroupBarrier();
+    if (local < rank) {
+        var sum = 0.0;
+        for (var i = 0u; i < low_lanes; i++) {
+            sum += part[local * low_lanes + i];
+        }
+        low[which * rank + local] = sum;
+    }
+}
+
+// What the adapter adds to column n of `columns` of a product whose columns begin at `first`.
+fn change(which: u32, first: u32, columns: u32, n: u32) -> f32 {
+    var sum = 0.0;
+    for (var j = 0u; j < rank; j++) {
+        sum += low[which * rank + j] * up_of(rank * first + j * columns + n);
+    }
+    return sum;
+}
+
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
         @builtin(local_invocation_index) local: u32) {
@@ -154,6 +202,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     var square = 0.0;
     var sums = vec4<f32>();
+    var shares = vec3<f32>();
+    let first_product = select(product_of(p.first + index * heads).x, 0u, gated);
+    let last_product = select(product_of(p.first + min(index * heads + heads, end) - 1u).x, 1u, gated);
     for (var u0 = 0u; u0 < units; u0 += chunk) {
         if (u0 != 0u) {
             workgroupBarrier();
@@ -169,6 +220,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             sum_squares(local);
         }
         sums += apply(weights, lane, count);
+        if (rank > 0u) {
+            if (first_product == 0u) { shares.x += low_share(local, 0u, u0, count); }
+            if (first_product <= 1u && last_product >= 1u) { shares.y += low_share(local, 1u, u0, count); }
+            if (last_product == 2u) { shares.z += low_share(local, 2u, u0, count); }
+        }
+    }
+    if (rank > 0u) {
+        if (first_product == 0u) { sum_low(local, 0u, shares.x); }
+        if (first_product <= 1u && last_product >= 1u) { sum_low(local, 1u, shares.y); }
+        if (last_product == 2u) { sum_low(local, 2u, shares.z); }
+        workgroupBarrier();
     }
     part[local * columns] = sums.x;
     if (columns > 1u) { part[local * columns + 1u] = sums.y; }
@@ -212,12 +274,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     }
     if (gated) {
         let column = n / 2u;
+        let all = count_of_columns();
+        value += change(0u, 0u, all, column);
+        other += change(1u, all, all, column);
         arena[p.y_at.x + column] = gate(value * inverse + bias_of(column),
-                                        other * inverse + bias_of(count_of_columns() + column));
+                                        other * inverse + bias_of(all + column));
         return;
     }
     let whole = p.first + n;
-    let which = u32(whole >= p.ends.x) + u32(whole >= p.ends.y);
-    let own = select(select(0u, p.ends.x, which == 1u), p.ends.y, which == 2u);
-    arena[p.y_at[which] + whole - own] = value * inverse + bias_of(n);
+    let own = product_of(whole);
+    value += change(own.x, own.y, columns_of(own.x), whole - own.y);
+    arena[p.y_at[own.x] + whole - own.y] = value * inverse + bias_of(n);
 }
