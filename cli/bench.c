@@ -211,6 +211,7 @@ int cli_bench_main(const command *c, int argc, char **argv)
          "the time of each node; of a decoding step on a language model"},
         {"--prompt-tokens", OPTION_COUNT, &o.prompt_tokens, "N", "language model: prompt (128)"},
         {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "language model: tokens made (64)"},
+        {"--adapter", OPTION_LIST, &o.adapters, "DIR", "language model: with a LoRA adapter"},
         {0},
     };
     if (cli_options_parse(c, argc, argv, table, &o.common, &o.models, &status)) {
@@ -224,5 +225,6 @@ int cli_bench_main(const command *c, int argc, char **argv)
     cli_text_list_free(&o.models);
     cli_text_list_free(&o.inputs);
     cli_text_list_free(&o.shapes);
+    cli_text_list_free(&o.adapters);
     return status;
 }

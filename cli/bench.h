@@ -7,7 +7,7 @@
 
 typedef struct bench_options {
     common_options common;
-    text_list models, inputs, shapes;
+    text_list models, inputs, shapes, adapters;
     uint32_t repeat; /* 0: 20 for a graph, 3 for a language model */
     uint64_t warmup; /* runs before those that count; UINT64_MAX: 3 or 1 */
     uint32_t prompt_tokens, max_tokens;

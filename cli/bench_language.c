@@ -115,9 +115,16 @@ int cli_bench_language(engine *e, const bench_options *o)
     brink_model_get_facts(e->model, &facts);
     for (uint32_t i = 0; i < o->prompt_tokens; i++)
         ids[i] = facts.vocabulary ? (uint32_t)(cli_random_next(&random) % facts.vocabulary) : 0;
+    brink_adapter *adapter;
+    int exit_status = cli_adapters_load(e, &o->adapters, &adapter);
+    if (exit_status != EXIT_DONE) {
+        free(ids);
+        return exit_status;
+    }
     brink_generate_desc desc = {
         .tokens = ids,
         .token_count = o->prompt_tokens,
+        .adapter = adapter,
         .max_tokens = o->max_tokens,
         .ignore_end = true,
     };
@@ -126,11 +133,12 @@ int cli_bench_language(engine *e, const bench_options *o)
                  .decode = cli_alloc(repeat, sizeof(double))};
     double first = 0;
     brink_status status = measure(e, o, &desc, &s, &first);
-    int exit_status =
+    exit_status =
         status == BRINK_OK ? report(e, o, &s, first, &desc) : cli_engine_fail(e, status);
     free(s.total);
     free(s.prefill);
     free(s.decode);
     free(ids);
+    brink_adapter_destroy(adapter);
     return exit_status;
 }

@@ -62,6 +62,10 @@ int64_t nbits_grain(const nbits *p, int64_t group, int64_t speed, uint64_t threa
 /* The packed form of n rows of weights, *out NULL where there is none. */
 brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const void **out);
 
+/* The same of any weights, kept by this key. */
+brink_status nbits_pack_as(const kernel_args *a, const nbits *p, const packing_key *key,
+                           packing *store, const void **out);
+
 /* y = x · wᵀ in whatever form there is. */
 brink_status nbits_run(const kernel_args *a, const nbits *p);
 

@@ -256,10 +256,30 @@ brink_status cpu_prepare_matmul_nbits(const kernel_args *a, packing *store, cons
     return nbits_pack(a, onnx_int(a->node, ATTR_N, 0), store, out);
 }
 
+brink_status nbits_pack_as(const kernel_args *a, const nbits *p, const packing_key *key,
+                           packing *store, const void **out)
+{
+    nbits_weights head = {.n = p->n,
+                          .k = p->k,
+                          .block = p->block,
+                          .bits = p->bits,
+                          .lanes = simd()->packed_lanes,
+                          .kept = p->bits == 8 && fits_five_bits(p) ? 5 : p->bits};
+    survey(p, offset_of(&head), &head.minima, &head.narrow);
+    set_sizes(p, &head);
+    nbits_weights *to = packing_add(store, key, set_parts(&head, NULL));
+    if (to == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    *to = head;
+    set_parts(to, (char *)to);
+    fill(a->context->pool, p, to, store);
+    *out = to;
+    return BRINK_OK;
+}
+
 brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const void **out)
 {
     nbits p;
-    nbits_weights head = {.lanes = simd()->packed_lanes};
     if (!simd()->packed_stays || kernel_in(a, 4) != NULL || nbits_read(a, n, &p) != BRINK_OK ||
         p.bits == 2 || a->in[1]->data == NULL || p.scales->data == NULL ||
         (p.zeros != NULL && p.zeros->data == NULL))
@@ -272,23 +292,10 @@ brink_status nbits_pack(const kernel_args *a, int64_t n, packing *store, const v
         *out = same ? found : NULL;
         return BRINK_OK;
     }
-    head.n = p.n;
-    head.k = p.k;
-    head.block = p.block;
-    head.bits = p.bits;
-    head.kept = p.bits == 8 && fits_five_bits(&p) ? 5 : p.bits;
-    survey(&p, offset_of(&head), &head.minima, &head.narrow);
-    set_sizes(&p, &head);
-    nbits_weights *to = packing_add(store, &key, set_parts(&head, NULL));
-    if (to == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    *to = head;
-    set_parts(to, (char *)to);
-    fill(a->context->pool, &p, to, store);
+    TRY(nbits_pack_as(a, &p, &key, store, out));
     packing_done_with(store, p.scales->data, bytes_of(p.scales));
     if (p.zeros != NULL)
         packing_done_with(store, p.zeros->data, bytes_of(p.zeros));
-    *out = to;
     return BRINK_OK;
 }
 

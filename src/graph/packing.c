@@ -77,6 +77,30 @@ void *packing_add(packing *p, const packing_key *key, uint64_t bytes)
     return e->data;
 }
 
+static bool is_made_of(const packing_key *key, const void *source)
+{
+    for (int i = 0; i < PACKING_SOURCES; i++)
+        if (key->sources[i] == source)
+            return true;
+    return false;
+}
+
+void packing_forget(packing *p, const void *source)
+{
+    for (uint32_t i = 0; i < BUCKETS; i++)
+        for (entry **link = &p->buckets[i]; *link != NULL;) {
+            entry *e = *link;
+            if (!is_made_of(&e->key, source)) {
+                link = &e->next;
+                continue;
+            }
+            *link = e->next;
+            p->bytes -= e->bytes;
+            core_free(p->context, e->data);
+            core_free(p->context, e);
+        }
+}
+
 uint64_t packing_bytes(const packing *p)
 {
     return p->bytes;

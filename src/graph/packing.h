@@ -26,6 +26,9 @@ const void *packing_find(const packing *p, const packing_key *key);
 /* `bytes` for the key, to be filled by the caller; NULL with the error recorded when there is no room. */
 void *packing_add(packing *p, const packing_key *key, uint64_t bytes);
 
+/* Drops what was kept of a source that is about to go. */
+void packing_forget(packing *p, const void *source);
+
 uint64_t packing_bytes(const packing *p);
 
 /* Says that a source will hardly be read again, so that its pages need not stay in memory. `give_up`

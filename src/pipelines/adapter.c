@@ -468,9 +468,13 @@ void brink_adapter_destroy(brink_adapter *adapter)
     if (adapter == NULL)
         return;
     brink_model *m = adapter->model;
-    for (uint32_t i = 0; m->executor != NULL && i < adapter->changes.count; i++) {
-        m->executor->forget(m->executor, adapter->changes.entries[i].down);
-        m->executor->forget(m->executor, adapter->changes.entries[i].up);
+    for (uint32_t i = 0; i < adapter->changes.count; i++) {
+        const lora_entry *e = &adapter->changes.entries[i];
+        packing_forget(m->packing, e->down); /* with e->up, in one */
+        if (m->executor != NULL) {
+            m->executor->forget(m->executor, e->down);
+            m->executor->forget(m->executor, e->up);
+        }
     }
     arena_free(&adapter->memory);
     core_free(m->context, adapter);

@@ -74,10 +74,9 @@ brink_status session_use_adapter(brink_session *s, const brink_adapter *adapter)
         return BRINK_OK;
     plan_set *set;
     TRY(find_set(s, adapter != NULL ? &adapter->changes : NULL, &set));
-    if (set->adapter != id)
-        for (uint32_t i = 0; i < CHUNK_SIZES; i++)
-            if (set->plans[i].built)
-                plan_set_lora(&set->plans[i].plan, &adapter->changes);
+    for (uint32_t i = 0; i < CHUNK_SIZES && set->adapter != id; i++)
+        if (set->plans[i].built)
+            TRY(plan_set_lora(&set->plans[i].plan, &adapter->changes));
     set->adapter = id;
     set->used = ++s->turn;
     drop_usage(s);

@@ -220,23 +220,24 @@ static void link_steps(plan *p)
     }
 }
 
+static brink_status pack_step(const plan *p, plan_step *s)
+{
+    packing *store = p->ir.model->packing;
+    bool fixed = s->prepare != NULL && store != NULL &&
+                 !s->away; /* what is only this plan's is not to be found by others */
+    for (uint32_t i = 0; fixed && i < s->args.in_count; i++) {
+        const plan_tensor *t = (const plan_tensor *)s->args.in[i];
+        const ir_value *v = t == NULL ? NULL : &p->ir.values[t->value];
+        fixed = t == NULL || t->place != PLAN_CONST || (v->fixed && !v->remote);
+    }
+    return fixed ? s->prepare(&s->args, store, &s->args.packed) : BRINK_OK;
+}
+
 /* Weights into the form their kernels read, unless an earlier plan has done it. */
 static brink_status pack_weights(const builder *b)
 {
-    plan *p = b->p;
-    packing *store = p->ir.model->packing;
-    for (uint32_t k = 0; store != NULL && !b->desc->no_data && k < p->step_count; k++) {
-        plan_step *s = &p->steps[k];
-        bool fixed = s->prepare != NULL &&
-                     !s->away; /* what is only this plan's is not to be found by others */
-        for (uint32_t i = 0; fixed && i < s->args.in_count; i++) {
-            const plan_tensor *t = (const plan_tensor *)s->args.in[i];
-            const ir_value *v = t == NULL ? NULL : &p->ir.values[t->value];
-            fixed = t == NULL || t->place != PLAN_CONST || (v->fixed && !v->remote);
-        }
-        if (fixed)
-            TRY(s->prepare(&s->args, store, &s->args.packed));
-    }
+    for (uint32_t k = 0; !b->desc->no_data && k < b->p->step_count; k++)
+        TRY(pack_step(b->p, &b->p->steps[k]));
     return BRINK_OK;
 }
 
@@ -360,7 +361,7 @@ done:
     return status;
 }
 
-void plan_set_lora(plan *p, const lora *l)
+brink_status plan_set_lora(plan *p, const lora *l)
 {
     for (uint32_t i = 0; i < p->tensor_count; i++) {
         ir_value *v = &p->ir.values[p->tensors[i].value];
@@ -372,6 +373,10 @@ void plan_set_lora(plan *p, const lora *l)
     }
     if (p->prepared != NULL)
         p->executor->rebind(p);
+    for (uint32_t k = 0; k < p->step_count; k++)
+        if (p->steps[k].op == OP_brink_Lora_1)
+            TRY(pack_step(p, &p->steps[k]));
+    return BRINK_OK;
 }
 
 void plan_free(plan *p)

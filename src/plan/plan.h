@@ -76,7 +76,7 @@ brink_status plan_build(plan *p, const plan_desc *desc);
 void plan_free(plan *p);
 
 /* Gives a plan that was built with an adapter the matrices of one of the same structure. */
-void plan_set_lora(plan *p, const lora *l);
+brink_status plan_set_lora(plan *p, const lora *l);
 
 /* Output k of a finished run, in the value's own type: its type, shape and bytes. `data` is where it
    lies, or NULL when it is a half-precision value, which a plan holds as f32. */
