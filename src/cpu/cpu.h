@@ -18,6 +18,5 @@ brink_status cpu_prepare_matmul(const kernel_args *a, packing *store, const void
 brink_status cpu_prepare_matmul_nbits(const kernel_args *a, packing *store, const void **out);
 brink_status cpu_prepare_matmul_nbits_group(const kernel_args *a, packing *store, const void **out);
 brink_status cpu_prepare_matmul_weights(const kernel_args *a, packing *store, const void **out);
-brink_status cpu_prepare_lora(const kernel_args *a, packing *store, const void **out);
 
 #endif

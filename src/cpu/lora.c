@@ -1,10 +1,12 @@
 /* lora.c — y + (x · downᵀ) · up, an adapter's change to a product; see graph/lora.h.
 
-   Fast: both matrices are kept in 8 bits, in blocks along what they are summed over, packed as
-   MatMulNBits's weights are (nbits_packed.c), and x · downᵀ meets `up` in 8 bits too. Exact, and where
-   weights do not stay packed: f16 as it is, sums in f32. Bound by reading the matrices once. */
+   As it is: f16, sums in f32. With the product it changes (matmul_nbits_group.c), where that takes x in 8
+   bits: both matrices are kept in 8 bits too, in blocks along what they are summed over, packed as
+   MatMulNBits's weights are (nbits_packed.c), and x · downᵀ meets `up` in 8 bits. Bound by reading the
+   matrices once. */
+#include "cpu/lora.h"
+
 #include "cpu/cpu.h"
-#include "cpu/nbits.h"
 #include "cpu/product.h"
 #include "cpu/simd.h"
 
@@ -13,20 +15,20 @@
 
 enum { BITS = 8, MIDDLE = 128 };
 
-static const char layout[3]; /* addresses that name the pair, and each matrix, among packed weights */
-
-typedef struct packed_lora {
-    const void *down, *up;
-} packed_lora;
+static const char
+    layout[3]; /* addresses that name the pair, and each matrix, among packed weights */
 
 /* ── Packing ── */
 
-/* Blocks no longer than what is summed over asks for. */
-static nbits shape_of(int64_t n, int64_t k)
+static nbits shape_of(int64_t n, int64_t k, int64_t block)
 {
-    nbits p = {.n = n, .k = k, .bits = BITS, .block = k <= 16 ? 16 : 32};
-    p.blocks = (k + p.block - 1) / p.block;
-    return p;
+    return (nbits){.n = n, .k = k, .bits = BITS, .block = block, .blocks = (k + block - 1) / block};
+}
+
+/* Blocks along the rank are no longer than it asks for. */
+static int64_t rank_block(int64_t rank)
+{
+    return rank <= 16 ? 16 : 32;
 }
 
 /* Codes of count numbers `step` apart, and their scale. */
@@ -44,11 +46,11 @@ static uint16_t quantize(const uint16_t *from, int64_t step, int64_t count, uint
     return half;
 }
 
-/* A matrix whose element (n, k) is m[n * row + k * step]. */
-static brink_status pack(const kernel_args *a, const uint16_t *m, int64_t n, int64_t k, int64_t row,
+/* A matrix of p's shape whose element (n, k) is m[n * row + k * step]. */
+static brink_status pack(const kernel_args *a, const uint16_t *m, nbits p, int64_t row,
                          int64_t step, const char *kind, packing *store, const void **out)
 {
-    nbits p = shape_of(n, k);
+    int64_t n = p.n, k = p.k;
     uint64_t bytes = (uint64_t)(n * p.blocks * p.block);
     uint8_t *codes = core_alloc(a->context, bytes);
     uint16_t *scales = core_alloc(a->context, (uint64_t)(n * p.blocks) * sizeof *scales);
@@ -58,12 +60,10 @@ static brink_status pack(const kernel_args *a, const uint16_t *m, int64_t n, int
         for (int64_t i = 0; i < n; i++)
             for (int64_t b = 0; b < p.blocks; b++) {
                 int64_t at = b * p.block, count = k - at < p.block ? k - at : p.block;
-                scales[i * p.blocks + b] =
-                    quantize(m + i * row + at * step, step, count,
-                             codes + i * p.blocks * p.block + at);
+                scales[i * p.blocks + b] = quantize(m + i * row + at * step, step, count,
+                                                    codes + i * p.blocks * p.block + at);
             }
-        const tensor scale = {
-            .data = scales, .type = BRINK_F16, .rank = 2, .dims = {n, p.blocks}};
+        const tensor scale = {.data = scales, .type = BRINK_F16, .rank = 2, .dims = {n, p.blocks}};
         p.w = codes;
         p.scales = &scale;
         status = nbits_pack_as(a, &p, &(packing_key){kind, {m}}, store, out);
@@ -73,61 +73,57 @@ static brink_status pack(const kernel_args *a, const uint16_t *m, int64_t n, int
     return status;
 }
 
-brink_status cpu_prepare_lora(const kernel_args *a, packing *store, const void **out)
+brink_status lora_pack(const kernel_args *a, const tensor *down, const tensor *up, int64_t block,
+                       packing *store, const packed_lora **out)
 {
-    const tensor *down = a->in[2], *up = a->in[3];
     int64_t rank = down->dims[0], k = down->dims[1], n = up->dims[1];
     *out = NULL;
-    if (!simd()->packed_stays || a->exact || onnx_int(a->node, ATTR_accuracy_level, 0) == 1)
+    if (!simd()->packed_stays)
         return BRINK_OK;
     packing_key key = {&layout[0], {down->data, up->data}};
     if ((*out = packing_find(store, &key)) != NULL)
         return BRINK_OK;
-    packed_lora both;
-    TRY(pack(a, down->data, rank, k, k, 1, &layout[1], store, &both.down));
-    TRY(pack(a, up->data, n, rank, 1, n, &layout[2], store, &both.up));
+    const void *both[2];
+    TRY(pack(a, down->data, shape_of(rank, k, block), k, 1, &layout[1], store, &both[0]));
+    TRY(pack(a, up->data, shape_of(n, rank, rank_block(rank)), 1, n, &layout[2], store, &both[1]));
     packed_lora *to = packing_add(store, &key, sizeof *to);
     if (to == NULL)
         return BRINK_OUT_OF_MEMORY;
-    *to = both;
+    *to = (packed_lora){both[0], both[1]};
     *out = to;
     return BRINK_OK;
 }
 
 /* ── Running ── */
 
-static brink_status run_packed(const kernel_args *a, int64_t m, int64_t rank, int64_t k, int64_t n)
+void lora_parts(const packed_lora *w, const tensor *down, const tensor *up, int64_t block,
+                int64_t m, const float *x, float *low, float *to, nbits *first, nbits *second)
 {
-    const packed_lora *w = a->packed;
-    const float *y = a->in[0]->data;
-    nbits down = shape_of(rank, k), up = shape_of(n, rank);
-    down.m = up.m = m;
-    down.x = a->in[1]->data;
-    down.y = a->out[1]->data;
-    down.packed = w->down;
-    up.x = down.y;
-    up.y = a->out[0]->data;
-    up.packed = w->up;
-    up.bias = m == 1 ? y : NULL;
-    TRY(nbits_packed_run(a, &down, 1));
-    TRY(nbits_packed_run(a, &up, 1));
-    for (int64_t i = 0; m > 1 && i < m * n; i++)
-        up.y[i] += y[i];
-    return BRINK_OK;
+    int64_t rank = down->dims[0];
+    *first = shape_of(rank, down->dims[1], block);
+    *second = shape_of(up->dims[1], rank, rank_block(rank));
+    first->m = second->m = m;
+    first->x = x;
+    first->y = low;
+    first->packed = w->down;
+    second->x = low;
+    second->y = to;
+    second->packed = w->up;
+    second->add = true;
 }
 
-static brink_status run_halves(const kernel_args *a, int64_t m, int64_t rank, int64_t k, int64_t n)
+brink_status lora_halves(const kernel_args *a, const tensor *down, const tensor *up, int64_t m,
+                         const float *x, float *low, float *to)
 {
-    float *low = a->out[1]->data, *to = a->out[0]->data;
-    memcpy(to, a->in[0]->data, (size_t)(m * n) * sizeof(float));
+    int64_t rank = down->dims[0], k = down->dims[1], n = up->dims[1];
     TRY(product_simple(a, &(product){.m = m,
                                      .n = rank,
                                      .k = k,
-                                     .x = a->in[1]->data,
+                                     .x = x,
                                      .x_row = k,
                                      .y = low,
                                      .y_row = rank,
-                                     .w = a->in[2]->data,
+                                     .w = down->data,
                                      .w_type = BRINK_F16,
                                      .w_row = k,
                                      .transposed = true}));
@@ -139,16 +135,17 @@ static brink_status run_halves(const kernel_args *a, int64_t m, int64_t rank, in
                                         .y = to,
                                         .y_row = n,
                                         .add = true,
-                                        .w = a->in[3]->data,
+                                        .w = up->data,
                                         .w_type = BRINK_F16,
                                         .w_row = n});
 }
 
 brink_status cpu_lora(const kernel_args *a)
 {
-    int64_t rank = a->in[2]->dims[0], k = a->in[2]->dims[1], n = a->in[3]->dims[1];
-    int64_t m = tensor_count(a->in[1]) / k;
+    const tensor *down = a->in[2];
+    int64_t m = tensor_count(a->in[1]) / down->dims[1];
     if (m == 0)
         return BRINK_OK;
-    return a->packed != NULL ? run_packed(a, m, rank, k, n) : run_halves(a, m, rank, k, n);
+    memcpy(a->out[0]->data, a->in[0]->data, (size_t)tensor_count(a->out[0]) * sizeof(float));
+    return lora_halves(a, down, a->in[3], m, a->in[1]->data, a->out[1]->data, a->out[0]->data);
 }

@@ -8,7 +8,7 @@
 
 typedef struct nbits_weights nbits_weights;
 
-enum { NBITS_PARTS = 3 };
+enum { NBITS_PARTS = 3, NBITS_RUN = 2 * NBITS_PARTS };
 
 typedef struct nbits {
     int64_t m, n, k, block, blocks, bits;
@@ -18,6 +18,7 @@ typedef struct nbits {
     const tensor *g_idx;          /* [k]: the block an element's scale is in; may be NULL */
     const float *bias;            /* [n], may be NULL */
     float *y;
+    bool add;  /* packed: to what y holds */
     int8_t *q; /* [m, q_row], in the order that the inner loop wants */
     int64_t q_row;
     float *x_wide;          /* [m, q_row]: x in the order for the f32 inner loops */
@@ -69,8 +70,8 @@ brink_status nbits_pack_as(const kernel_args *a, const nbits *p, const packing_k
 /* y = x · wᵀ in whatever form there is. */
 brink_status nbits_run(const kernel_args *a, const nbits *p);
 
-/* The same for several weights of one x from their packed forms. A single one may lack it: it is
-   packed for this run. */
+/* The same for up to NBITS_RUN weights from their packed forms; those of one x (of one k and block) share
+   what is made of it. A single one may lack it: it is packed for this run. */
 brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count);
 
 #endif

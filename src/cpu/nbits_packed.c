@@ -312,6 +312,26 @@ static void quantize_range(void *arg, int64_t begin, int64_t end, uint32_t threa
     }
 }
 
+/* To what y holds, some rows at a time. */
+static void add_group(const nbits *p, const packed_dot *whole)
+{
+    enum { ROWS = 16, LANES = 64 };
+    float sums[ROWS * LANES];
+    packed_dot d = *whole;
+    d.y = sums;
+    d.y_row = LANES;
+    for (int64_t m = 0; m < whole->rows; m += ROWS) {
+        d.rows = whole->rows - m < ROWS ? whole->rows - m : ROWS;
+        d.x = whole->x + m * d.x_row;
+        d.x_scale = whole->x_scale + m * d.blocks;
+        d.x_sum = whole->x_sum + m * d.blocks;
+        simd()->packed_dot(&d);
+        for (int64_t r = 0; r < d.rows; r++)
+            for (int64_t c = 0; c < d.columns; c++)
+                whole->y[(m + r) * p->n + c] += sums[r * LANES + c];
+    }
+}
+
 static void group_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     const nbits *p = arg;
@@ -344,7 +364,10 @@ static void group_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
                         .columns = p->n - n < w->lanes ? p->n - n : w->lanes,
                         .y = p->y + n,
                         .y_row = p->n};
-        (p->x_wide != NULL ? simd()->packed_dot_f32 : simd()->packed_dot)(&d);
+        if (p->add)
+            add_group(p, &d);
+        else
+            (p->x_wide != NULL ? simd()->packed_dot_f32 : simd()->packed_dot)(&d);
         for (int64_t m = 0; p->bias != NULL && m < p->m; m++)
             for (int64_t c = 0; c < d.columns; c++)
                 d.y[m * p->n + c] += p->bias[n + c];
@@ -364,7 +387,7 @@ static void widen_rows(const nbits *p)
 typedef struct parts_job {
     nbits *parts;
     uint32_t count;
-    int64_t first[NBITS_PARTS + 1]; /* groups before each part, and all */
+    int64_t first[NBITS_RUN + 1]; /* groups before each part, and all */
 } parts_job;
 
 static void parts_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
@@ -378,49 +401,77 @@ static void parts_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
     }
 }
 
-brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count)
+/* The first part that reads the same x; the parts before p are counted. */
+static nbits *same_input(nbits *parts, nbits *p)
 {
-    thread_pool *pool = a->context->pool;
-    nbits *p = &parts[0];
-    bool exact = nbits_exact(a, p);
-    nbits_weights own = {.lanes = simd()->packed_lanes, .bits = p->bits, .kept = p->bits};
-    p->q_row = p->blocks * p->block;
+    for (; parts != p; parts++)
+        if (parts->x == p->x)
+            return parts;
+    return p;
+}
+
+/* Bytes for x as the inner loops want it, and its places at `at` unless that is NULL. */
+static uint64_t place_input(nbits *p, bool exact, char *at)
+{
     uint64_t sums = whole_lines((uint64_t)(p->m * p->blocks) * sizeof(float));
-    uint64_t values = (uint64_t)(p->m * p->q_row), threads = thread_pool_size(pool);
-    if (p->packed == NULL) {
-        own.minima = p->zeros != NULL;
-        set_sizes(p, &own);
-        p->packed = &own;
-        p->each = whole_lines(own.group_bytes + 2 * own.scale_bytes);
-    }
-    uint64_t each = p->each * threads;
-    char *at = kernel_scratch(a, each + (exact ? values * sizeof(float) : 2 * sums + values));
-    if (at == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    p->memory = at;
-    at += each;
-    if (exact) {
+    uint64_t values = (uint64_t)(p->m * p->q_row);
+    if (at != NULL && exact)
         p->x_wide = (float *)(void *)at;
-        widen_rows(p);
-    } else {
+    else if (at != NULL) {
         p->x_scale = (float *)(void *)at;
         p->x_sum = (float *)(void *)(at + sums);
         p->q = (int8_t *)(at + 2 * sums);
+    }
+    return whole_lines(exact ? values * sizeof(float) : 2 * sums + values);
+}
+
+static void prepare_input(thread_pool *pool, nbits *p, bool exact)
+{
+    if (exact)
+        widen_rows(p);
+    else
         thread_for(pool, p->m, grain_for(p->k), quantize_range, p);
+}
+
+brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count)
+{
+    thread_pool *pool = a->context->pool;
+    bool exact = nbits_exact(a, &parts[0]);
+    nbits_weights own = {
+        .lanes = simd()->packed_lanes, .bits = parts[0].bits, .kept = parts[0].bits};
+    if (parts[0].packed == NULL) {
+        own.minima = parts[0].zeros != NULL;
+        set_sizes(&parts[0], &own);
+        parts[0].packed = &own;
+        parts[0].each = whole_lines(own.group_bytes + 2 * own.scale_bytes);
     }
-    parts_job job = {.parts = parts, .count = count};
-    nbits whole = *p;
+    uint64_t each = parts[0].each * thread_pool_size(pool), bytes = each;
     for (uint32_t i = 0; i < count; i++) {
-        nbits *q = &parts[i];
-        q->q = p->q;
-        q->q_row = p->q_row;
-        q->x_wide = p->x_wide;
-        q->x_scale = p->x_scale;
-        q->x_sum = p->x_sum;
-        job.first[i + 1] = job.first[i] + q->packed->groups;
-        whole.n += i > 0 ? q->n : 0;
+        parts[i].q_row = parts[i].blocks * parts[i].block;
+        if (same_input(parts, &parts[i]) == &parts[i])
+            bytes += place_input(&parts[i], exact, NULL);
     }
-    int64_t lanes = p->packed->lanes;
+    char *at = kernel_scratch(a, bytes);
+    if (at == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    parts[0].memory = at;
+    at += each;
+    parts_job job = {.parts = parts, .count = count};
+    nbits whole = {.m = parts[0].m, .k = parts[0].k};
+    for (uint32_t i = 0; i < count; i++) {
+        nbits *p = &parts[i], *first = same_input(parts, p);
+        if (first == p) {
+            at += place_input(p, exact, at);
+            prepare_input(pool, p, exact);
+        }
+        p->q = first->q;
+        p->x_wide = first->x_wide;
+        p->x_scale = first->x_scale;
+        p->x_sum = first->x_sum;
+        job.first[i + 1] = job.first[i] + p->packed->groups;
+        whole.n += p->n;
+    }
+    int64_t lanes = parts[0].packed->lanes;
     int64_t grain = nbits_grain(&whole, lanes, exact ? 4 : 32, thread_pool_size(pool)) / lanes;
     thread_for(pool, job.first[count], grain, parts_range, &job);
     return BRINK_OK;

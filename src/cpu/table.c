@@ -22,5 +22,4 @@ const kernel_table cpu_kernels = {
         [OP_ms_MatMulNBits_1] = cpu_prepare_matmul_nbits,
         [OP_brink_MatMulNBitsGroup_1] = cpu_prepare_matmul_nbits_group,
         [OP_brink_MatMulWeights_1] = cpu_prepare_matmul_weights,
-        [OP_brink_Lora_1] = cpu_prepare_lora,
     }};

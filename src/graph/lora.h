@@ -32,8 +32,7 @@ const lora_entry *lora_find(const lora *l, const char *node);
 
      Lora(y, x, down, up) = y + (x · downᵀ) · up, and as a second output x · downᵀ, for the kernel's use.
 
-   Attribute accuracy_level is that of a block-quantised product, 1 (f32 activations) behind others.
-   Values that hold entry i's matrices have ir_value.lora 2 i + 1 (down) and 2 i + 2 (up). */
+   Its matrices stay f16 on the CPU too. Values that hold entry i's matrices have ir_value.lora 2 i + 1 (down) and 2 i + 2 (up). */
 brink_status pass_lora(rewrite *w, const lora *l);
 
 #endif

@@ -85,20 +85,27 @@ static bool is_made_of(const packing_key *key, const void *source)
     return false;
 }
 
-void packing_forget(packing *p, const void *source)
+/* Takes one such entry out; NULL where there is none. */
+static entry *take_made_of(packing *p, const void *source)
 {
     for (uint32_t i = 0; i < BUCKETS; i++)
-        for (entry **link = &p->buckets[i]; *link != NULL;) {
-            entry *e = *link;
-            if (!is_made_of(&e->key, source)) {
-                link = &e->next;
-                continue;
+        for (entry **link = &p->buckets[i]; *link != NULL; link = &(*link)->next)
+            if (is_made_of(&(*link)->key, source)) {
+                entry *e = *link;
+                *link = e->next;
+                return e;
             }
-            *link = e->next;
-            p->bytes -= e->bytes;
-            core_free(p->context, e->data);
-            core_free(p->context, e);
-        }
+    return NULL;
+}
+
+void packing_forget(packing *p, const void *source)
+{
+    for (entry *e; (e = take_made_of(p, source)) != NULL;) {
+        packing_forget(p, e->data);
+        p->bytes -= e->bytes;
+        core_free(p->context, e->data);
+        core_free(p->context, e);
+    }
 }
 
 uint64_t packing_bytes(const packing *p)

@@ -26,7 +26,7 @@ const void *packing_find(const packing *p, const packing_key *key);
 /* `bytes` for the key, to be filled by the caller; NULL with the error recorded when there is no room. */
 void *packing_add(packing *p, const packing_key *key, uint64_t bytes);
 
-/* Drops what was kept of a source that is about to go. */
+/* Drops what was made of a source that is about to go, and what was made of that. */
 void packing_forget(packing *p, const void *source);
 
 uint64_t packing_bytes(const packing *p);

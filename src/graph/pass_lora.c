@@ -68,10 +68,6 @@ static brink_status change(rewrite *w, uint32_t at, const lora *l, const lora_en
     uint32_t up = matrix(w, e->up, e->rank, e->n, place + 2);
     if (plain == IR_NONE || low == IR_NONE || down == IR_NONE || up == IR_NONE)
         return BRINK_OUT_OF_MEMORY;
-    bool blocks = n->op->id == OP_ms_MatMulNBits_1;
-    const onnx_attr accuracy = {.name = ATTR_accuracy_level,
-                                .kind = ATTR_KIND_INT,
-                                .i = blocks ? onnx_int(n->source, ATTR_accuracy_level, 0) : 1};
     TRY(rewrite_insert(w, at,
                        &(rewrite_node){.op = n->op->id,
                                        .inputs = n->inputs,
@@ -82,8 +78,6 @@ static brink_status change(rewrite *w, uint32_t at, const lora *l, const lora_en
                                        .attr_count = n->source->attr_count}));
     return rewrite_replace(w, at,
                            &(rewrite_node){.op = OP_brink_Lora_1,
-                                           .attrs = &accuracy,
-                                           .attr_count = 1,
                                            .inputs = (uint32_t[]){plain, x, down, up},
                                            .input_count = 4,
                                            .outputs = (uint32_t[]){y, low},

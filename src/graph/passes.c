@@ -16,8 +16,8 @@ static brink_status run(rewrite *w, const pass_fn *passes)
 static const pass_fn whole[] = {pass_identity, pass_cse,  pass_weights, pass_conv,   pass_attention,
                                 pass_norm,     pass_gelu, pass_rope,    pass_append, NULL};
 
-/* What is left over. */
-static const pass_fn rest[] = {pass_projection, pass_elementwise, NULL};
+/* What is left over after products were joined. */
+static const pass_fn rest[] = {pass_elementwise, NULL};
 
 static brink_status run_all(rewrite *w, const passes_desc *desc)
 {
@@ -29,7 +29,11 @@ static brink_status run_all(rewrite *w, const passes_desc *desc)
         TRY(pass_last_row(w, desc->last_row_output, desc->last_row));
         TRY(rewrite_settle(w));
     }
-    return desc->plain ? BRINK_OK : run(w, rest);
+    if (desc->plain)
+        return BRINK_OK;
+    TRY(pass_projection(w, desc->away));
+    TRY(rewrite_settle(w));
+    return run(w, rest);
 }
 
 brink_status passes_run(ir_graph *g, const passes_desc *desc)

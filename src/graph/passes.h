@@ -11,6 +11,7 @@ typedef struct passes_desc {
     uint32_t last_row_output; /* of this output only row `last_row` is wanted; IR_NONE: whole  */
     expr last_row;
     const lora *lora; /* an adapter whose changes come first; NULL: none */
+    bool away;        /* for an executor, which joins changes to products itself */
 } passes_desc;
 
 /* Removes what nobody reads and rewrites the rest. */
@@ -45,8 +46,9 @@ brink_status pass_gelu(rewrite *w);
 /* Chains of elementwise nodes become one node. */
 brink_status pass_elementwise(rewrite *w);
 
-/* Products of one input with block-quantised weights become one node. */
-brink_status pass_projection(rewrite *w);
+/* Products of one input with block-quantised weights become one node, with an adapter's changes to them
+   (not `away`). */
+brink_status pass_projection(rewrite *w, bool away);
 
 /* Of output `output` [batch, rows, n] only row `row` (an expression) is asked for: slices as early
    as rows are independent. */

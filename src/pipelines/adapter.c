@@ -470,7 +470,8 @@ void brink_adapter_destroy(brink_adapter *adapter)
     brink_model *m = adapter->model;
     for (uint32_t i = 0; i < adapter->changes.count; i++) {
         const lora_entry *e = &adapter->changes.entries[i];
-        packing_forget(m->packing, e->down); /* with e->up, in one */
+        packing_forget(m->packing, e->down);
+        packing_forget(m->packing, e->up);
         if (m->executor != NULL) {
             m->executor->forget(m->executor, e->down);
             m->executor->forget(m->executor, e->up);

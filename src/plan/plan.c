@@ -123,7 +123,7 @@ static brink_status input_tensor(builder *b, const ir_node *n, uint32_t i, uint3
         if (v->data == NULL && !b->desc->no_data)
             return core_fail(p->ir.context, BRINK_BAD_INPUT, "%s: the data of %s was not loaded",
                              p->ir.model->file, v->name);
-        bool takes_half = i < 8 && (n->op->flags & OP_HALF(i));
+        bool takes_half = v->lora != 0 || (i < 8 && (n->op->flags & OP_HALF(i)));
         return is_half(v->type) && !takes_half ? wide_for(b, n->inputs[i], out)
                                                : tensor_for(b, n->inputs[i], out);
     }
@@ -315,7 +315,8 @@ brink_status plan_build(plan *p, const plan_desc *desc)
     TRY(passes_run(g, &(passes_desc){.plain = desc->plain || g->model->all_values,
                                      .last_row_output = desc->last_row_output,
                                      .last_row = desc->last_row,
-                                     .lora = desc->lora}));
+                                     .lora = desc->lora,
+                                     .away = desc->executor != NULL}));
     arena_init(&b.work, g->context);
     uint32_t most = 1;
     for (uint32_t i = 0; i < g->node_count; i++) {
@@ -361,6 +362,16 @@ done:
     return status;
 }
 
+static bool is_changed(const plan *p, const plan_step *s)
+{
+    for (uint32_t i = 0; i < s->args.in_count; i++) {
+        const plan_tensor *t = (const plan_tensor *)s->args.in[i];
+        if (t != NULL && p->ir.values[t->value].lora != 0)
+            return true;
+    }
+    return false;
+}
+
 brink_status plan_set_lora(plan *p, const lora *l)
 {
     for (uint32_t i = 0; i < p->tensor_count; i++) {
@@ -374,7 +385,7 @@ brink_status plan_set_lora(plan *p, const lora *l)
     if (p->prepared != NULL)
         p->executor->rebind(p);
     for (uint32_t k = 0; k < p->step_count; k++)
-        if (p->steps[k].op == OP_brink_Lora_1)
+        if (is_changed(p, &p->steps[k]))
             TRY(pack_step(p, &p->steps[k]));
     return BRINK_OK;
 }
