@@ -162,8 +162,10 @@ static void fuse_lora(const finder *f, uint32_t k, gpu_nbits *p)
         f->g->fusions[k].lora[i] = a;
         f->g->absorbed[found[i] - f->p->steps] = true;
         f->readers[gpu_root(p->x)]--;
-        plan_tensor *out = root_of(f, a->out[0]);
-        out->first = out->first > k ? k : out->first;
+        for (uint32_t j = 0; j < 2; j++) {
+            plan_tensor *out = root_of(f, a->out[j]);
+            out->first = out->first > k ? k : out->first;
+        }
         p->parts[i].out = a->out[0];
     }
 }

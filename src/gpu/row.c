@@ -7,8 +7,11 @@
 typedef struct row_parameters {
     uint32_t n, x_at, skip_at, sum_at, first, unused, ends[2];
     float epsilon, pre_epsilon, padding[2];
-    uint32_t y_at[4];
+    uint32_t y_at[4], low_at[4];
 } row_parameters;
+
+/* Bytes of `down` up to which every workgroup computes down x for itself. */
+enum { NEAR_BYTES = 96 << 10 };
 
 bool gpu_row_takes(const gpu_program *g, const gpu_nbits *p)
 {
@@ -99,7 +102,7 @@ static void put_stage(gpu_text_head *h, shape s, int64_t bits)
     PUT(h, ";\n}\n");
 }
 
-static void put_norms(gpu_text_head *h, const gpu_fusion *f, gpu_dispatch *d)
+static void put_norms(gpu_text_head *h, const gpu_fusion *f, bool keeps, gpu_dispatch *d)
 {
     const tensor *scale = NULL, *pre = NULL;
     bool skips = false;
@@ -110,7 +113,7 @@ static void put_norms(gpu_text_head *h, const gpu_fusion *f, gpu_dispatch *d)
     }
     PUT(h, "const normed = %s;\nconst pre_normed = %s;\nconst skips = %s;\nconst keeps = %s;\n",
         scale != NULL ? "true" : "false", pre != NULL ? "true" : "false", skips ? "true" : "false",
-        skips && kernel_out(f->norm, 3) != NULL ? "true" : "false");
+        keeps && skips && kernel_out(f->norm, 3) != NULL ? "true" : "false");
     const tensor *list[2] = {scale, pre};
     static const char *const names[2] = {"before", "pre"};
     for (uint32_t i = 0; i < 2; i++) {
@@ -156,14 +159,21 @@ static void put_gate(gpu_text_head *h, const gpu_fusion *f)
     PUT(h, "  return x;\n}\n");
 }
 
-/* An adapter's matrices: `down` of all products, then `up`, each as one. */
-static brink_status put_lora(gpu_program *g, const gpu_nbits *p, gpu_text_head *h, gpu_dispatch *d)
+static bool is_far(const gpu_fusion *f)
 {
-    const gpu_fusion *f = g->fusion;
+    const tensor *down = f->lora[0]->in[2];
+    return tensor_count(down) * 2 * (f->gate != NULL ? 2 : 1) > NEAR_BYTES;
+}
+
+/* An adapter's matrices: `down` of all products, then `up`, each as one. */
+static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusion *f,
+                             gpu_text_head *h, gpu_dispatch *d)
+{
     if (f == NULL || f->lora[0] == NULL) {
-        PUT(h, "const rank = 0u;\nfn down_of(i: u32) -> vec4<u32> { return vec4<u32>(); }\n"
-               "fn up_of(i: u32) -> f32 { return 0.0; }\n"
-               "fn columns_of(i: u32) -> u32 { return 0u; }\n");
+        PUT(h,
+            "const rank = 0u;\nconst far = false;\nfn down_of(i: u32) -> vec4<u32> { return vec4<u32>(); }\n"
+            "fn up_of(i: u32) -> f32 { return 0.0; }\n"
+            "fn columns_of(i: u32) -> u32 { return 0u; }\n");
         return BRINK_OK;
     }
     const tensor *list[2][GPU_NBITS_PARTS];
@@ -171,16 +181,20 @@ static brink_status put_lora(gpu_program *g, const gpu_nbits *p, gpu_text_head *
         list[0][i] = f->lora[i]->in[2];
         list[1][i] = f->lora[i]->in[3];
     }
-    for (uint32_t i = 0; i < 2; i++)
-        TRY(gpu_joined(g, list[i], p->count, &d->bindings[d->count + i]));
-    d->count += 2;
+    bool far = is_far(f);
+    if (!far) {
+        TRY(gpu_joined(g, list[0], p->count, &d->bindings[d->count++]));
+        PUT(h, "@group(0) @binding(%u) var<storage, ACCESS_%u> down: array<vec4<u32>>;\n", d->count,
+            d->count);
+    }
+    TRY(gpu_joined(g, list[1], p->count, &d->bindings[d->count++]));
     PUT(h,
-        "const rank = %uu;\n"
-        "@group(0) @binding(%u) var<storage, ACCESS_%u> down: array<vec4<u32>>;\n"
+        "const rank = %uu;\nconst far = %s;\n"
         "@group(0) @binding(%u) var<storage, ACCESS_%u> up: array<u32>;\n"
-        "fn down_of(i: u32) -> vec4<u32> { return down[i]; }\n"
+        "fn down_of(i: u32) -> vec4<u32> { return %s; }\n"
         "fn up_of(i: u32) -> f32 { return unpack2x16float(up[i / 2u])[i %% 2u]; }\n",
-        (uint32_t)list[0][0]->dims[0], d->count - 1, d->count - 1, d->count, d->count);
+        (uint32_t)list[0][0]->dims[0], far ? "true" : "false", d->count, d->count,
+        far ? "vec4<u32>()" : "down[i]");
     PUT(h, "fn columns_of(i: u32) -> u32 { return vec3<u32>(%uu, %uu, %uu)[i]; }\n",
         (uint32_t)p->parts[0].n, p->count > 1 ? (uint32_t)p->parts[1].n : 0,
         p->count > 2 ? (uint32_t)p->parts[2].n : 0);
@@ -209,10 +223,14 @@ static bool place_inputs(const gpu_program *g, const gpu_nbits *p, row_parameter
             gpu_arena_offset(g, norm->out[3], 4, &r->sum_at));
 }
 
-static bool place_outputs(const gpu_program *g, const gpu_nbits *p, row_parameters *r)
+static bool place_outputs(const gpu_program *g, const gpu_nbits *p, const gpu_fusion *f,
+                          row_parameters *r)
 {
-    if (g->fusion != NULL && g->fusion->gate != NULL)
-        return gpu_arena_offset(g, g->fusion->gate->out[0], 4, &r->y_at[0]);
+    for (uint32_t i = 0; f != NULL && i < p->count; i++)
+        if (f->lora[i] != NULL && !gpu_arena_offset(g, f->lora[i]->out[1], 4, &r->low_at[i]))
+            return false;
+    if (f != NULL && f->gate != NULL)
+        return gpu_arena_offset(g, f->gate->out[0], 4, &r->y_at[0]);
     int64_t columns = 0;
     r->ends[0] = r->ends[1] = UINT32_MAX; /* no column lies past the last product */
     for (uint32_t i = 0; i < p->count; i++) {
@@ -220,17 +238,33 @@ static bool place_outputs(const gpu_program *g, const gpu_nbits *p, row_paramete
         if (i + 1 < p->count)
             r->ends[i] = (uint32_t)columns;
         const tensor *out = p->parts[i].out;
-        if (g->fusion != NULL && g->fusion->lora[i] != NULL)
-            out = g->fusion->lora[i]->out[0];
+        if (f != NULL && f->lora[i] != NULL)
+            out = f->lora[i]->out[0];
         if (!gpu_arena_offset(g, out, 4, &r->y_at[i]))
             return false;
     }
     return true;
 }
 
-brink_status gpu_row(gpu_program *g, const gpu_nbits *p, bool *done)
+/* Weights and what belongs to them; those of 16 bits are halves without scales. */
+static brink_status put_weights(gpu_program *g, const gpu_nbits *p, gpu_text_head *h,
+                                gpu_dispatch *d, gpu_binding *w, gpu_binding *scale,
+                                gpu_binding *zero)
 {
-    const gpu_fusion *f = g->fusion;
+    if (p->bits != 16)
+        return gpu_nbits_join(g, p, h, d, "blocks_", w, scale, zero);
+    const tensor *list[GPU_NBITS_PARTS];
+    for (uint32_t i = 0; i < p->count; i++)
+        list[i] = p->parts[i].w;
+    PUT(h, "const bits = 16u;\nfn scale_of(i: u32) -> f32 { return 1.0; }\n"
+           "fn zero_of(n: u32, b: u32) -> f32 { return 0.0; }\n"
+           "fn bias_of(n: u32) -> f32 { return 0.0; }\n");
+    return gpu_joined(g, list, p->count, w);
+}
+
+/* The product, with what `f` says (NULL: nothing) behind it. */
+static brink_status encode_row(gpu_program *g, const gpu_nbits *p, const gpu_fusion *f, bool *done)
+{
     bool gated = f != NULL && f->gate != NULL;
     row_parameters r = {0};
     gpu_text_head h = {.used = 0};
@@ -240,8 +274,7 @@ brink_status gpu_row(gpu_program *g, const gpu_nbits *p, bool *done)
                       .parameters = &r,
                       .bytes = sizeof r};
     int64_t columns = 0;
-    if (!gpu_row_takes(g, p) || !gpu_arena(g, &d.bindings[0]) || !place_inputs(g, p, &r) ||
-        !place_outputs(g, p, &r))
+    if (!gpu_arena(g, &d.bindings[0]) || !place_inputs(g, p, &r) || !place_outputs(g, p, f, &r))
         return BRINK_OK;
     for (uint32_t i = 0; i < p->count; i++)
         columns += p->parts[i].n;
@@ -256,16 +289,16 @@ brink_status gpu_row(gpu_program *g, const gpu_nbits *p, bool *done)
         "const k_ = %uu;\nconst blocks_ = %uu;\nconst block_ = %uu;\nconst parts_ = %uu;\n",
         s.threads, s.lanes, s.columns, s.steps, (uint32_t)p->k, (uint32_t)p->blocks,
         (uint32_t)__builtin_ctzll((uint64_t)(p->block * p->bits / 128)), p->count);
-    gpu_binding w, scale, zero = {0};
+    gpu_binding w, scale = {0}, zero = {0};
     d.count = 2;
-    TRY(gpu_nbits_join(g, p, &h, &d, "blocks_", &w, &scale, &zero));
+    TRY(put_weights(g, p, &h, &d, &w, &scale, &zero));
     PUT(&h, "%s", bytes ? gpu_source_row_i8 : gpu_source_row_f32);
     if (bytes)
         put_stage(&h, s, p->bits);
     else
         PUT(&h, "const fetches = 1u;\n");
     put_round(&h, s);
-    put_norms(&h, f, &d);
+    put_norms(&h, g->fusion, p->bits != 16, &d);
     if (most >= (uint64_t)columns)
         PUT(&h, "fn count_of_columns() -> u32 { return %uu; }\n",
             (uint32_t)(gated ? columns / 2 : columns));
@@ -273,12 +306,13 @@ brink_status gpu_row(gpu_program *g, const gpu_nbits *p, bool *done)
         PUT(&h, "fn count_of_columns() -> u32 { return p.n; }\n");
     put_parts(g, &h, &d);
     put_gate(&h, f);
-    TRY(put_lora(g, p, &h, &d));
+    TRY(put_lora(g, p, f, &h, &d));
     const uint64_t all = (uint64_t)columns;
     for (uint64_t n = 0; n < all; n += most) {
         uint64_t some = all - n < most ? all - n : most;
         d.bindings[1] = gpu_nbits_share(&w, all, n, some);
-        d.bindings[2] = gpu_nbits_share(&scale, all, n, some);
+        if (scale.buffer != NULL)
+            d.bindings[2] = gpu_nbits_share(&scale, all, n, some);
         if (zero.buffer != NULL)
             d.bindings[3] = gpu_nbits_share(&zero, all, n, some);
         r.n = (uint32_t)(gated ? some / 2 : some);
@@ -289,4 +323,35 @@ brink_status gpu_row(gpu_program *g, const gpu_nbits *p, bool *done)
     }
     *done = true;
     return BRINK_OK;
+}
+
+/* x · downᵀ of each product's change, before them. */
+static brink_status encode_low(gpu_program *g, const gpu_nbits *p, bool *done)
+{
+    gpu_nbits low = {.x = p->x,
+                     .bits = 16,
+                     .block = 8,
+                     .k = p->k,
+                     .blocks = p->k / 8,
+                     .exact = true,
+                     .count = p->count};
+    for (uint32_t i = 0; i < p->count; i++) {
+        const kernel_args *a = g->fusion->lora[i];
+        low.parts[i] = (gpu_nbits_part){.w = a->in[2], .out = a->out[1], .n = a->in[2]->dims[0]};
+    }
+    return encode_row(g, &low, NULL, done);
+}
+
+brink_status gpu_row(gpu_program *g, const gpu_nbits *p, bool *done)
+{
+    const gpu_fusion *f = g->fusion;
+    if (!gpu_row_takes(g, p))
+        return BRINK_OK;
+    if (f != NULL && f->lora[0] != NULL && is_far(f)) {
+        TRY(encode_low(g, p, done));
+        if (!*done)
+            return BRINK_OK;
+        *done = false;
+    }
+    return encode_row(g, p, f, done);
 }

@@ -34,6 +34,10 @@ struct Unit {
 
 fn read_unit(u: u32) -> Unit {
     let i = u * stride;
+    if (bits == 16u) {
+        let none = vec4<f32>();
+        return Unit(xs[i], xs[i + 1u], none, none, none, none, none, none, 0.0);
+    }
     var x = Unit(xs[i], xs[i + 1u], xs[i + 2u], xs[i + 3u], vec4<f32>(), vec4<f32>(), vec4<f32>(),
                  vec4<f32>(), 0.0);
     var all = x.a + x.b + x.c + x.d;
@@ -60,6 +64,10 @@ fn decoded(word: u32, high: bool) -> vec4<f32> {
 
 fn product(codes: vec4<u32>, form_: vec2<f32>, x: Unit) -> f32 {
     var sum = 0.0;
+    if (bits == 16u) {
+        return dot(vec4<f32>(unpack2x16float(codes.x), unpack2x16float(codes.y)), x.a) +
+               dot(vec4<f32>(unpack2x16float(codes.z), unpack2x16float(codes.w)), x.b);
+    }
     if (bits == 8u) {
         sum = dot(decoded(codes.x, false), x.a) + dot(decoded(codes.y, false), x.b) +
               dot(decoded(codes.z, false), x.c) + dot(decoded(codes.w, false), x.d);

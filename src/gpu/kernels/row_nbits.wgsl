@@ -8,13 +8,14 @@
 // of them, so that what was read of x serves several weights; 1 / rms multiplies the finished sums. All
 // weights of a round are asked for before x is. Bound by reading them.
 //
-// An adapter adds up (down x) to a product (graph/lora.h): every workgroup computes down x of the products
-// that its columns belong to, `rank` numbers each, from what it staged of x.
+// An adapter adds up (down x) to a product (graph/lora.h). Where `down` is small, every workgroup computes
+// down x of the products that its columns belong to, `rank` numbers each, from what it staged of x; else a
+// dispatch before (`far`) did, of this kernel with the halves of `down` for weights of 16 bits.
 //
 // What comes before: fn count_of_columns (of all products; gated: of one), const k_, blocks_ (scales of a column), block_ (logarithm of its units),
 // known to the compiler as most loops hang on them; const splits, wide (vectors of a head), fn part_of(i); const bits, threads, lanes, columns, normed, pre_normed, skips, keeps, gated;
 // fn scale_of(i), zero_of(n, block), bias_of(n), gate(x, y), scale_before(v), scale_pre(v); const parts_,
-// rank (0: no adapter), fn down_of(i) (eight halves), up_of(i), columns_of(product); and
+// rank (0: no adapter), far, fn down_of(i) (eight halves), up_of(i), columns_of(product); and
 // row_f32.wgsl or row_i8.wgsl: fn stage, struct Unit, fn read_unit, fn product, fn eight_by; and, written out by
 // row.c, const fetches; struct Weights, fn load(n0, u, end) and fn apply(weights, u, rest) of const steps units a lane.
 
@@ -28,6 +29,7 @@ struct Row {
     epsilon: f32,
     pre_epsilon: f32,
     y_at: vec4<u32>, // of each product
+    low_at: vec4<u32>, // far: of each product's down x
 }
 @group(0) @binding(0) var<uniform> p: Row;
 @group(0) @binding(1) var<storage, ACCESS_1> arena: array<f32>;
@@ -145,8 +147,19 @@ fn low_share(local: u32, which: u32, u0: u32, count: u32) -> f32 {
     var sum = 0.0;
     if (row < rank) {
         let first = (which * rank + row) * (k_ / 8u) + u0 * unit / 8u;
-        for (var i = local % low_lanes; i < count * unit / 8u; i += low_lanes) {
-            sum += eight_by(down_of(first + i), i);
+        let eights = count * unit / 8u;
+        for (var i = local % low_lanes; i < eights; i += 4u * low_lanes) {
+            let i1 = i + low_lanes; // four are asked for at once
+            let i2 = i1 + low_lanes;
+            let i3 = i2 + low_lanes;
+            let d0 = down_of(first + i);
+            let d1 = down_of(first + min(i1, eights - 1u));
+            let d2 = down_of(first + min(i2, eights - 1u));
+            let d3 = down_of(first + min(i3, eights - 1u));
+            sum += eight_by(d0, i);
+            if (i1 < eights) { sum += eight_by(d1, i1); }
+            if (i2 < eights) { sum += eight_by(d2, i2); }
+            if (i3 < eights) { sum += eight_by(d3, i3); }
         }
     }
     return sum;
@@ -203,6 +216,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var square = 0.0;
     var sums = vec4<f32>();
     var shares = vec3<f32>();
+    if (far && local < rank * parts_) {
+        low[local] = arena[p.low_at[local / max(rank, 1u)] + local % max(rank, 1u)];
+    }
     let first_product = select(product_of(p.first + index * heads).x, 0u, gated);
     let last_product = select(product_of(p.first + min(index * heads + heads, end) - 1u).x, 1u, gated);
     for (var u0 = 0u; u0 < units; u0 += chunk) {
@@ -220,13 +236,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
             sum_squares(local);
         }
         sums += apply(weights, lane, count);
-        if (rank > 0u) {
+        if (rank > 0u && !far) {
             if (first_product == 0u) { shares.x += low_share(local, 0u, u0, count); }
             if (first_product <= 1u && last_product >= 1u) { shares.y += low_share(local, 1u, u0, count); }
             if (last_product == 2u) { shares.z += low_share(local, 2u, u0, count); }
         }
     }
-    if (rank > 0u) {
+    if (rank > 0u && !far) {
         if (first_product == 0u) { sum_low(local, 0u, shares.x); }
         if (first_product <= 1u && last_product >= 1u) { sum_low(local, 1u, shares.y); }
         if (last_product == 2u) { sum_low(local, 2u, shares.z); }
@@ -263,6 +279,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         return;
     }
     let inverse = select(1.0, 1.0 / sqrt(sum_total() / f32(k_) + p.epsilon), normed);
+    let low_by = select(inverse, 1.0, far); // what was computed before is normed
     let begin = local * step / columns * tiers * columns + local * step % columns;
     var value = 0.0;
     var other = 0.0;
@@ -275,14 +292,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     if (gated) {
         let column = n / 2u;
         let all = count_of_columns();
-        value += change(0u, 0u, all, column);
-        other += change(1u, all, all, column);
-        arena[p.y_at.x + column] = gate(value * inverse + bias_of(column),
-                                        other * inverse + bias_of(all + column));
+        arena[p.y_at.x + column] =
+            gate(value * inverse + bias_of(column) + change(0u, 0u, all, column) * low_by,
+                 other * inverse + bias_of(all + column) + change(1u, all, all, column) * low_by);
         return;
     }
     let whole = p.first + n;
     let own = product_of(whole);
-    value += change(own.x, own.y, columns_of(own.x), whole - own.y);
-    arena[p.y_at[own.x] + whole - own.y] = value * inverse + bias_of(n);
+    arena[p.y_at[own.x] + whole - own.y] =
+        value * inverse + bias_of(n) +
+        change(own.x, own.y, columns_of(own.x), whole - own.y) * low_by;
 }
