@@ -1,7 +1,7 @@
 /* chat.c — brink chat: a conversation in the terminal.
 
-   Each turn formats the whole conversation and gives the session only what it does not hold: the
-   cache is cut back to the longest common beginning of its tokens and the new ones. */
+   Each turn formats the whole conversation; cache.h computes only what the session does not hold. */
+#include "cache.h"
 #include "generate.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 typedef struct conversation {
     brink_message *messages; /* content is ours, roles are literals */
     uint32_t count;
-    token_list held; /* tokens given to the session or made by it */
+    token_cache cache;
 } conversation;
 
 static void say(conversation *talk, const char *role, const char *content)
@@ -25,42 +25,25 @@ static void unsay(conversation *talk)
     free((void *)(uintptr_t)talk->messages[--talk->count].content);
 }
 
-/* Leaves at least one token to give, as a generation needs one. */
-static uint32_t common_beginning(const conversation *talk, const token_list *prompt,
-                                 uint32_t in_cache)
-{
-    uint32_t n = 0, most = in_cache < talk->held.count ? in_cache : talk->held.count;
-    if (most > prompt->count - 1)
-        most = prompt->count - 1;
-    while (n < most && talk->held.ids[n] == prompt->ids[n])
-        n++;
-    return n;
-}
-
-static brink_status answer(brink_session *session, conversation *talk, const token_list *prompt,
+static brink_status answer(conversation *talk, const token_list *prompt,
                            const brink_generate_desc *how, reply *r)
 {
-    uint32_t kept = common_beginning(talk, prompt, brink_session_length(session));
-    brink_status status = brink_session_truncate(session, kept);
+    uint32_t kept;
+    brink_task *task;
+    brink_generate_desc desc = *how;
+    desc.sampling.seed += talk->count; /* each reply its own */
+    brink_status status = cli_cache_begin(&talk->cache, prompt, &desc, &kept, &task);
     if (status != BRINK_OK)
         return status;
-    brink_generate_desc desc = *how;
-    desc.tokens = prompt->ids + kept;
-    desc.token_count = prompt->count - kept;
-    desc.sampling.seed += talk->count; /* each reply its own */
-    status = cli_generate_reply(session, &desc, stdout, r);
+    status = cli_reply_run(task, stdout, r);
     putchar('\n');
     fflush(stdout);
-    talk->held.count = kept;
-    for (uint32_t i = kept; i < prompt->count; i++)
-        cli_token_list_add(&talk->held, prompt->ids[i]);
     for (uint32_t i = 0; i < r->tokens.count; i++)
-        cli_token_list_add(&talk->held, r->tokens.ids[i]);
+        cli_token_list_add(&talk->cache.held, r->tokens.ids[i]);
     return status;
 }
 
-static int turn(engine *e, brink_session *session, conversation *talk,
-                const brink_generate_desc *how)
+static int turn(engine *e, conversation *talk, const brink_generate_desc *how)
 {
     char *text;
     uint64_t bytes;
@@ -73,7 +56,7 @@ static int turn(engine *e, brink_session *session, conversation *talk,
     if (status == EXIT_DONE && prompt.count == 0)
         status = cli_fail(EXIT_INPUT, "%s: its chat template gives no tokens", e->path);
     if (status == EXIT_DONE) {
-        brink_status result = answer(session, talk, &prompt, how, &r);
+        brink_status result = answer(talk, &prompt, how, &r);
         if (result == BRINK_OK || result == BRINK_CANCELLED)
             say(talk, "assistant", r.text ? r.text : "");
         else
@@ -107,8 +90,7 @@ static char *read_line(bool terminal)
 static int converse(engine *e, const char *system, const brink_generate_desc *how)
 {
     conversation talk = {0};
-    brink_session *session;
-    brink_status made = brink_session_create(e->model, NULL, &session);
+    brink_status made = brink_session_create(e->model, NULL, &talk.cache.session);
     if (made != BRINK_OK)
         return cli_engine_fail(e, made);
     if (system)
@@ -122,14 +104,13 @@ static int converse(engine *e, const char *system, const brink_generate_desc *ho
             continue;
         say(&talk, "user", line);
         cli_interrupt_watch();
-        status = turn(e, session, &talk, how);
+        status = turn(e, &talk, how);
         cli_interrupt_forget();
     }
     while (talk.count)
         unsay(&talk);
     free(talk.messages);
-    cli_token_list_free(&talk.held);
-    brink_session_destroy(session);
+    cli_cache_free(&talk.cache);
     return status;
 }
 

@@ -37,6 +37,7 @@ int cli_run_main(const command *c, int argc, char **argv);
 int cli_bench_main(const command *c, int argc, char **argv);
 int cli_generate_main(const command *c, int argc, char **argv);
 int cli_chat_main(const command *c, int argc, char **argv);
+int cli_serve_main(const command *c, int argc, char **argv);
 int cli_tokenize_main(const command *c, int argc, char **argv);
 int cli_embed_main(const command *c, int argc, char **argv);
 int cli_models_main(const command *c, int argc, char **argv);

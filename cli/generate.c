@@ -39,14 +39,9 @@ static void take_tokens(brink_task *task, FILE *stream, reply *r)
     }
 }
 
-brink_status cli_generate_reply(brink_session *session, const brink_generate_desc *desc,
-                                FILE *stream, reply *r)
+brink_status cli_reply_run(brink_task *task, FILE *stream, reply *r)
 {
-    *r = (reply){.text = cli_copy("")};
-    brink_task *task;
-    brink_status status = brink_generate_begin(session, desc, &task);
-    if (status != BRINK_OK)
-        return status;
+    brink_status status;
     do {
         if (cli_interrupt_pending())
             brink_task_cancel(task);
@@ -56,6 +51,15 @@ brink_status cli_generate_reply(brink_session *session, const brink_generate_des
     brink_generate_get_stats(task, &r->stats);
     brink_task_destroy(task);
     return status;
+}
+
+brink_status cli_generate_reply(brink_session *session, const brink_generate_desc *desc,
+                                FILE *stream, reply *r)
+{
+    *r = (reply){.text = cli_copy("")};
+    brink_task *task;
+    brink_status status = brink_generate_begin(session, desc, &task);
+    return status == BRINK_OK ? cli_reply_run(task, stream, r) : status;
 }
 
 bool cli_sampling(const command *c, const sampling_options *o, brink_sampling *out, int *status)

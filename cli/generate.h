@@ -19,6 +19,9 @@ void cli_reply_free(reply *r);
 brink_status cli_generate_reply(brink_session *session, const brink_generate_desc *desc,
                                 FILE *stream, reply *r);
 
+/* The same for a generation that has begun, into a reply that is empty; destroys the task. */
+brink_status cli_reply_run(brink_task *task, FILE *stream, reply *r);
+
 /* ── How tokens are chosen ── */
 
 typedef struct sampling_options {

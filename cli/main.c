@@ -9,6 +9,17 @@ static int not_available(const command *c, int argc, char **argv)
     return cli_fail(EXIT_USAGE, "brink: %s is not available in this version", c->name);
 }
 
+#ifdef BRINK_HTTP
+#define SERVE_MAIN cli_serve_main
+#else
+#define SERVE_MAIN without_http
+static int without_http(const command *c, int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return cli_fail(EXIT_INPUT, "brink: %s: built without libmicrohttpd", c->name);
+}
+#endif
+
 static const command commands[] = {
     {"inspect", "MODEL [OPTION...]", "what a model is, and whether it runs here", cli_inspect_main},
     {"check", "MODEL.onnx [DATA_DIR...] | --tree DIR", "compare with stored outputs",
@@ -19,11 +30,11 @@ static const command commands[] = {
     {"generate", "MODEL --prompt TEXT", "continue a text, or answer with --chat",
      cli_generate_main},
     {"chat", "MODEL", "a conversation in the terminal", cli_chat_main},
+    {"serve", "MODEL...", "OpenAI-style HTTP on this machine", SERVE_MAIN},
     {"tokenize", "MODEL TEXT | --file FILE | --decode 1,2,3", "text to token ids and back",
      cli_tokenize_main},
     {"embed", "MODEL --text TEXT... | --file FILE", "texts to vectors", cli_embed_main},
     {"models", "list | get NAME | verify [NAME] | path NAME", "packaged models", cli_models_main},
-    {"serve", NULL, NULL, not_available},
     {"transcribe", NULL, NULL, not_available},
     {"listen", NULL, NULL, not_available},
     {"note", NULL, NULL, not_available},

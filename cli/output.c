@@ -34,6 +34,13 @@ int cli_output_drop(output *out, int status)
     return status;
 }
 
+char *cli_output_take(output *out, size_t *bytes)
+{
+    char *text = checked(yyjson_mut_write(out->json, YYJSON_WRITE_INF_AND_NAN_AS_NULL, bytes));
+    cli_output_drop(out, EXIT_DONE);
+    return text;
+}
+
 int cli_output_print(output *out, int status)
 {
     fclose(checked(out->text));
@@ -197,6 +204,12 @@ void cli_put_named_count(output *out, yyjson_mut_val *object, const char *key, u
 {
     if (out->json)
         put(out, object, text_value(out, key, strlen(key)), yyjson_mut_uint(out->json, value));
+}
+
+void cli_put_named_number(output *out, yyjson_mut_val *object, const char *key, double value)
+{
+    if (out->json)
+        put(out, object, text_value(out, key, strlen(key)), yyjson_mut_real(out->json, value));
 }
 
 yyjson_mut_val *cli_put_named_object(output *out, yyjson_mut_val *object, const char *key)

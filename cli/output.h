@@ -22,6 +22,9 @@ void cli_output_begin(output *out, bool json);
 /* Prints and frees. Returns `status`, or EXIT_INPUT where standard output cannot be written. */
 int cli_output_print(output *out, int status);
 
+/* The JSON, which is the caller's; frees the rest and prints nothing. */
+char *cli_output_take(output *out, size_t *bytes);
+
 /* Frees and prints nothing; `status` back. */
 int cli_output_drop(output *out, int status);
 
@@ -48,6 +51,7 @@ void cli_put_shape(output *out, yyjson_mut_val *object, const char *key, const i
 
 /* A key that does not outlive the output. */
 void cli_put_named_count(output *out, yyjson_mut_val *object, const char *key, uint64_t value);
+void cli_put_named_number(output *out, yyjson_mut_val *object, const char *key, double value);
 yyjson_mut_val *cli_put_named_object(output *out, yyjson_mut_val *object, const char *key);
 
 /* "[2, 3]" into `text`; returns it. */

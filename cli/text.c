@@ -21,21 +21,32 @@ void cli_token_list_free(token_list *list)
     *list = (token_list){0};
 }
 
-int cli_text_tokenize(const engine *e, const char *text, uint64_t bytes, bool special,
-                      token_list *out)
+brink_status cli_tokenize(brink_model *model, const char *text, uint64_t bytes, bool special,
+                          token_list *out)
 {
     for (;;) {
         uint32_t count = 0;
         brink_status status =
-            brink_tokenize(e->model, text, bytes, special, out->ids, out->capacity, &count);
+            brink_tokenize(model, text, bytes, special, out->ids, out->capacity, &count);
         if (status != BRINK_OK)
-            return cli_engine_fail(e, status);
+            return status;
         out->count = count;
         if (count <= out->capacity)
-            return EXIT_DONE;
+            return BRINK_OK;
         out->ids = cli_grow(out->ids, count, sizeof *out->ids);
         out->capacity = count;
     }
+}
+
+static int told(const engine *e, brink_status status)
+{
+    return status == BRINK_OK ? EXIT_DONE : cli_engine_fail(e, status);
+}
+
+int cli_text_tokenize(const engine *e, const char *text, uint64_t bytes, bool special,
+                      token_list *out)
+{
+    return told(e, cli_tokenize(e->model, text, bytes, special, out));
 }
 
 int cli_text_tokenize_offsets(const engine *e, const char *text, uint64_t bytes, bool special,
@@ -58,43 +69,56 @@ int cli_text_tokenize_offsets(const engine *e, const char *text, uint64_t bytes,
     }
 }
 
-int cli_text_detokenize(const engine *e, const token_list *tokens, bool special, char **text,
-                        uint64_t *bytes)
+brink_status cli_detokenize(brink_model *model, const uint32_t *ids, uint32_t count, bool special,
+                            char **text, uint64_t *bytes)
 {
-    uint64_t capacity = 16 + 8 * (uint64_t)tokens->count;
+    uint64_t capacity = 16 + 8 * (uint64_t)count;
     *text = NULL;
     for (;;) {
         *text = cli_grow(*text, (size_t)capacity, 1);
-        brink_status status =
-            brink_detokenize(e->model, tokens->ids, tokens->count, special, *text, capacity, bytes);
+        brink_status status = brink_detokenize(model, ids, count, special, *text, capacity, bytes);
+        if (status == BRINK_OK && *bytes >= capacity) {
+            capacity = *bytes + 1;
+            continue;
+        }
         if (status != BRINK_OK) {
             free(*text);
             *text = NULL;
-            return cli_engine_fail(e, status);
         }
-        if (*bytes < capacity)
-            return EXIT_DONE;
-        capacity = *bytes + 1;
+        return status;
+    }
+}
+
+int cli_text_detokenize(const engine *e, const token_list *tokens, bool special, char **text,
+                        uint64_t *bytes)
+{
+    return told(e, cli_detokenize(e->model, tokens->ids, tokens->count, special, text, bytes));
+}
+
+brink_status cli_chat_format(brink_model *model, const brink_message *messages, uint32_t count,
+                             char **text, uint64_t *bytes)
+{
+    uint64_t capacity = 4096;
+    *text = NULL;
+    for (;;) {
+        *text = cli_grow(*text, (size_t)capacity, 1);
+        brink_status status = brink_chat_format(model, messages, count, *text, capacity, bytes);
+        if (status == BRINK_OK && *bytes >= capacity) {
+            capacity = *bytes + 1;
+            continue;
+        }
+        if (status != BRINK_OK) {
+            free(*text);
+            *text = NULL;
+        }
+        return status;
     }
 }
 
 int cli_text_chat(const engine *e, const brink_message *messages, uint32_t count, char **text,
                   uint64_t *bytes)
 {
-    uint64_t capacity = 4096;
-    *text = NULL;
-    for (;;) {
-        *text = cli_grow(*text, (size_t)capacity, 1);
-        brink_status status = brink_chat_format(e->model, messages, count, *text, capacity, bytes);
-        if (status != BRINK_OK) {
-            free(*text);
-            *text = NULL;
-            return cli_engine_fail(e, status);
-        }
-        if (*bytes < capacity)
-            return EXIT_DONE;
-        capacity = *bytes + 1;
-    }
+    return told(e, cli_chat_format(e->model, messages, count, text, bytes));
 }
 
 static volatile sig_atomic_t interrupted;
