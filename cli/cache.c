@@ -1,6 +1,11 @@
 /* cache.c — see cache.h. */
 #include "cache.h"
 
+/* A prompt is computed in chunks of multiples of 8, and a lone token as a decoding step is, whose 8-bit
+   activations round otherwise (docs/sessions.md). Cut at a multiple of 8, the rest is computed as it is
+   without a cache, to the bit. */
+enum { CHUNK = 8 };
+
 uint32_t cli_cache_common(const token_cache *cache, const token_list *prompt)
 {
     uint32_t n = 0, most = brink_session_length(cache->session);
@@ -10,7 +15,7 @@ uint32_t cli_cache_common(const token_cache *cache, const token_list *prompt)
         most = prompt->count - 1;
     while (n < most && cache->held.ids[n] == prompt->ids[n])
         n++;
-    return n;
+    return n - n % CHUNK;
 }
 
 brink_status cli_cache_begin(token_cache *cache, const token_list *prompt,

@@ -12,7 +12,8 @@ typedef struct token_cache {
     token_list held; /* given to the session or made by it */
 } token_cache;
 
-/* How many tokens of the prompt need not be computed; all but one at most, as a generation needs one. */
+/* How many tokens of the prompt need not be computed: a multiple of 8, and less than all, as a generation
+   needs one. */
 uint32_t cli_cache_common(const token_cache *cache, const token_list *prompt);
 
 /* Begins a generation after the whole of `prompt`, which is not empty; `how` says all but the tokens.
