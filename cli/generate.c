@@ -145,21 +145,17 @@ static void put_reply(output *out, const engine *e, const reply *r)
     cli_put_count(out, out->root, "peak_bytes", brink_context_memory(e->context).peak);
 }
 
-/* Of --schema or --grammar; NULL where there is neither. */
-static int load_grammar(engine *e, const generate_options *o, brink_grammar **out)
+int cli_load_grammar(engine *e, const char *path, bool schema, brink_grammar **out)
 {
-    const char *path = o->schema ? o->schema : o->grammar;
     char error[ERROR_TEXT];
     uint64_t bytes;
     int status = EXIT_DONE;
-    *out = NULL;
-    if (path == NULL)
-        return EXIT_DONE;
     char *text = cli_file_read(path, &bytes, &status, error);
+    *out = NULL;
     if (text == NULL)
         return cli_fail(status, "%s", error);
-    brink_status made = o->schema ? brink_grammar_from_schema(e->model, path, text, bytes, out)
-                                  : brink_grammar_from_rules(e->model, path, text, bytes, out);
+    brink_status made = schema ? brink_grammar_from_schema(e->model, path, text, bytes, out)
+                               : brink_grammar_from_rules(e->model, path, text, bytes, out);
     free(text);
     return made == BRINK_OK ? EXIT_DONE : cli_engine_fail(e, made);
 }
@@ -217,8 +213,9 @@ static int generate(const generate_options *o)
         status = cli_engine_load(&e, o->models.items[0], &desc);
     if (status == EXIT_DONE)
         status = prompt_tokens(&e, o, file ? file : o->prompt, bytes, &prompt);
-    if (status == EXIT_DONE)
-        status = load_grammar(&e, o, &grammar);
+    if (status == EXIT_DONE && (o->schema || o->grammar))
+        status =
+            cli_load_grammar(&e, o->schema ? o->schema : o->grammar, o->schema != NULL, &grammar);
     if (status == EXIT_DONE)
         status = cli_adapters_load(&e, &o->adapters, &adapter);
     if (status == EXIT_DONE)

@@ -22,6 +22,9 @@ brink_status cli_generate_reply(brink_session *session, const brink_generate_des
 /* The same for a generation that has begun, into a reply that is empty; destroys the task. */
 brink_status cli_reply_run(brink_task *task, FILE *stream, reply *r);
 
+/* A JSON Schema, or else rules, of a file. EXIT_DONE, or the failure told. */
+int cli_load_grammar(engine *e, const char *path, bool schema, brink_grammar **out);
+
 /* ── How tokens are chosen ── */
 
 typedef struct sampling_options {

@@ -149,6 +149,16 @@ static const option *find(const option *table, const char *name, size_t length)
     return NULL;
 }
 
+bool cli_option_set(const command *c, const option *table, const char *name, const char *value)
+{
+    for (const option *o = table; o->name; o++) {
+        if (strcmp(o->name + 2, name) == 0)
+            return store(c, o, value);
+    }
+    cli_usage_error(c, "there is no option --%s to set", name);
+    return false;
+}
+
 bool cli_options_parse(const command *c, int argc, char **argv, const option *table,
                        common_options *common, text_list *positional, int *status)
 {

@@ -42,6 +42,9 @@ typedef struct common_options {
 bool cli_options_parse(const command *c, int argc, char **argv, const option *table,
                        common_options *common, text_list *positional, int *status);
 
+/* Sets the option whose name, without its dashes, is `name`; false, told, where it cannot be. */
+bool cli_option_set(const command *c, const option *table, const char *name, const char *value);
+
 void cli_text_list_add(text_list *list, const char *text);
 void cli_text_list_free(text_list *list);
 
