@@ -69,12 +69,14 @@ void job_leave_slot(job *j)
 bool job_enqueue(job *j)
 {
     server *s = j->server;
-    uint32_t waiting = 0;
+    uint32_t waiting = 0, room = s->most_waiting;
     for (uint32_t i = 0; i < s->job_count; i++)
-        waiting += waits(s->jobs[i]);
-    if (waiting >= s->most_waiting)
+        waiting += waits(s->jobs[i]) && s->jobs[i]->model == j->model;
+    for (uint32_t i = 0; i < j->model->slot_count; i++)
+        room += !j->model->slots[i].taken; /* these start at once */
+    if (waiting >= room)
         return api_fail(&j->error, 503, "server_busy", NULL,
-                        "%u requests wait already; try again later", waiting);
+                        "%u requests wait already for %s; try again later", waiting, j->model->id);
     s->jobs = cli_grow(s->jobs, s->job_count + 1u, sizeof *s->jobs);
     s->jobs[s->job_count++] = j;
     return true;
