@@ -109,10 +109,12 @@ void job_destroy(job *j);
 /* Gives the slot back. Call it when the job is done computing. */
 void job_leave_slot(job *j);
 
-/* The free slot in which a generation after `prompt` has least to compute, its session made if need be;
-   NULL with the job's error where there is no room for one. Only for a job that holds some slot, which
-   may be the one that comes back. */
-token_cache *job_session(job *j, const token_list *prompt);
+/* The free slot in which a generation after `prompt` has least to compute, its session made if need be.
+   Only for a job that holds some slot, which may be the one that comes back. */
+brink_status job_session(job *j, const token_list *prompt, token_cache **out);
+
+/* Destroys the sessions that no job uses, as when there was no room; false: there were none. */
+bool jobs_free_sessions(server *s);
 
 /* Starts what can start and advances one job; the one that moved, or NULL where there is nothing to
    do. */

@@ -26,6 +26,7 @@ typedef struct embedding {
     uint64_t *bytes;
     char **spelled; /* [count], NULL where the document has the text */
     uint32_t count;
+    bool again; /* it is begun for the second time, as there was no room */
     brink_task *task;
 } embedding;
 
@@ -164,8 +165,25 @@ static void write_reply(embedding *e, const brink_tensor *vectors, uint64_t toke
 
 /* ── Running ── */
 
+static brink_status begin(embedding *e)
+{
+    brink_embed_desc desc = {.texts = e->texts,
+                             .bytes = e->bytes,
+                             .count = e->count,
+                             .dimensions = (uint32_t)e->fields.dimensions};
+    brink_task_destroy(e->task);
+    e->task = NULL;
+    return brink_embed_begin(e->base.model->model, &desc, &e->task);
+}
+
 static void fail(embedding *e, brink_status status)
 {
+    if (status == BRINK_OUT_OF_MEMORY && !e->again && jobs_free_sessions(e->base.server)) {
+        e->again = true;
+        status = begin(e);
+        if (status == BRINK_OK)
+            return;
+    }
     api_engine_fail(&e->base.error, e->base.server->engine.context, status,
                     status == BRINK_INVALID_ARGUMENT && e->fields.dimensions ? "dimensions" : NULL);
     job_fail(&e->base);
@@ -173,14 +191,9 @@ static void fail(embedding *e, brink_status status)
 
 static void start(job *j)
 {
-    embedding *e = (embedding *)j;
-    brink_embed_desc desc = {.texts = e->texts,
-                             .bytes = e->bytes,
-                             .count = e->count,
-                             .dimensions = (uint32_t)e->fields.dimensions};
-    brink_status status = brink_embed_begin(j->model->model, &desc, &e->task);
+    brink_status status = begin((embedding *)j);
     if (status != BRINK_OK)
-        fail(e, status);
+        fail((embedding *)j, status);
 }
 
 static void advance(job *j)

@@ -133,39 +133,79 @@ static bool check_lengths(generation *g)
 
 /* ── Running ── */
 
-static void finish_job(generation *g)
+static const token_list *prompt_of(const generation *g)
 {
-    reply_end(g);
+    return &g->prompts[g->choice / (uint32_t)g->fields.n];
+}
+
+static brink_status begin_task(generation *g)
+{
+    brink_generate_desc how = g->how;
+    how.sampling.seed += g->choice % (uint32_t)g->fields.n;
+    brink_status status = BRINK_OK;
+    if (!g->cache)
+        status = job_session(&g->base, prompt_of(g), &g->cache);
+    if (status == BRINK_OK)
+        status = cli_cache_begin(g->cache, prompt_of(g), &how, &g->kept, &g->task);
+    return status;
+}
+
+/* Without the sessions that nobody uses, this choice's own among them. */
+static brink_status begin_again(generation *g)
+{
+    g->again = true;
+    g->cache = NULL;
+    brink_task_destroy(g->task);
+    g->task = NULL;
     job_leave_slot(&g->base);
-    g->base.done = true;
+    jobs_free_sessions(g->base.server);
+    return begin_task(g);
+}
+
+static void fail(generation *g, brink_status status)
+{
+    api_engine_fail(&g->base.error, g->base.server->engine.context, status, NULL);
+    brink_task_destroy(g->task);
+    g->task = NULL;
+    job_fail(&g->base);
 }
 
 static void begin_choice(generation *g)
 {
-    job *j = &g->base;
-    uint32_t n = (uint32_t)g->fields.n, kept;
-    const token_list *prompt = &g->prompts[g->choice / n];
-    brink_generate_desc how = g->how;
-    how.sampling.seed += g->choice % n;
-    if (g->choice % n == 0)
-        g->cache = job_session(j, prompt);
-    if (!g->cache) {
-        job_fail(j);
-        return;
-    }
-    brink_status status = cli_cache_begin(g->cache, prompt, &how, &kept, &g->task);
+    g->again = false;
+    if (g->choice % (uint32_t)g->fields.n == 0)
+        g->cache = NULL;
+    brink_status status = begin_task(g);
+    if (status == BRINK_OUT_OF_MEMORY)
+        status = begin_again(g);
     if (status != BRINK_OK) {
-        api_engine_fail(&j->error, j->server->engine.context, status, NULL);
-        job_fail(j);
+        fail(g, status);
         return;
-    }
-    if (g->choice % n == 0) {
-        g->prompt_tokens += prompt->count;
-        g->cached_tokens += kept;
     }
     if (g->choice == 0)
         reply_begin(g);
     reply_choice_begin(g);
+}
+
+static void end_choice(generation *g)
+{
+    brink_generate_stats stats;
+    brink_generate_get_stats(g->task, &stats);
+    brink_task_destroy(g->task);
+    g->task = NULL;
+    if (g->choice % (uint32_t)g->fields.n == 0) {
+        g->prompt_tokens += prompt_of(g)->count;
+        g->cached_tokens += g->kept;
+    }
+    g->reply_tokens += stats.tokens;
+    reply_choice_end(g, stats.finish);
+    if (++g->choice < g->choices) {
+        begin_choice(g);
+        return;
+    }
+    reply_end(g);
+    job_leave_slot(&g->base);
+    g->base.done = true;
 }
 
 static void start(job *j)
@@ -173,17 +213,14 @@ static void start(job *j)
     begin_choice((generation *)j);
 }
 
-static uint32_t take_tokens(generation *g)
+static void take_tokens(generation *g)
 {
-    uint32_t id, count = 0;
+    uint32_t id;
     const char *text;
     while (brink_generate_next(g->task, &id, &text)) {
         cli_token_list_add(&g->cache->held, id);
         reply_token(g, id, text);
-        g->reply_tokens++;
-        count++;
     }
-    return count;
 }
 
 /* With log probabilities no further than a token at a time, as its logits are lent until the next
@@ -204,22 +241,13 @@ static void advance(job *j)
     generation *g = (generation *)j;
     brink_generate_stats stats;
     brink_status status = run_slice(g);
-    if (status == BRINK_PENDING)
-        return;
     brink_generate_get_stats(g->task, &stats);
-    if (status != BRINK_OK)
-        api_engine_fail(&j->error, j->server->engine.context, status, NULL);
-    brink_task_destroy(g->task);
-    g->task = NULL;
-    if (status != BRINK_OK) {
-        job_fail(j);
-        return;
-    }
-    reply_choice_end(g, stats.finish);
-    if (++g->choice == g->choices)
-        finish_job(g);
-    else
-        begin_choice(g);
+    if (status == BRINK_OUT_OF_MEMORY && stats.tokens == 0 && !g->again)
+        status = begin_again(g) == BRINK_OK ? BRINK_PENDING : BRINK_OUT_OF_MEMORY;
+    if (status == BRINK_OK)
+        end_choice(g);
+    else if (status != BRINK_PENDING)
+        fail(g, status);
 }
 
 static void destroy(job *j)

@@ -35,7 +35,9 @@ typedef struct generation {
     brink_grammar *grammar;
 
     uint32_t choice; /* the one that is being made */
+    bool again;      /* it is begun for the second time, as there was no room */
     token_cache *cache;
+    uint32_t kept; /* tokens of its prompt that were there */
     brink_task *task;
     uint64_t prompt_tokens, reply_tokens, cached_tokens;
 

@@ -4,7 +4,8 @@
    oldest waiting job of a model starts as soon as a slot is free; those that run are advanced in turn.
    A generation takes the free slot whose tokens its prompt shares the longest beginning with, if at
    least half of what is there stays; else the one that was not used for longest, so that one
-   conversation does not wipe out another's. */
+   conversation does not wipe out another's. Where memory runs out, sessions that no job uses are
+   destroyed, and the job is begun once more. */
 #include "serve.h"
 
 #include <stdlib.h>
@@ -98,7 +99,7 @@ void job_destroy(job *j)
         place->taken = false;
 }
 
-token_cache *job_session(job *j, const token_list *prompt)
+brink_status job_session(job *j, const token_list *prompt, token_cache **out)
 {
     slot *best = NULL, *oldest = NULL;
     uint32_t most = 0;
@@ -116,15 +117,27 @@ token_cache *job_session(job *j, const token_list *prompt)
         }
     }
     take_slot(j, best ? best : oldest);
-    token_cache *cache = &j->slot->cache;
-    if (cache->session)
-        return cache;
-    brink_status status = brink_session_create(
-        j->model->model, &(brink_session_desc){.context = j->model->context}, &cache->session);
-    if (status == BRINK_OK)
-        return cache;
-    api_engine_fail(&j->error, j->server->engine.context, status, NULL);
-    return NULL;
+    *out = &j->slot->cache;
+    return (*out)->session
+               ? BRINK_OK
+               : brink_session_create(j->model->model,
+                                      &(brink_session_desc){.context = j->model->context},
+                                      &(*out)->session);
+}
+
+bool jobs_free_sessions(server *s)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < s->model_count; i++) {
+        for (uint32_t k = 0; k < s->models[i].slot_count; k++) {
+            slot *place = &s->models[i].slots[k];
+            if (place->taken || !place->cache.session)
+                continue;
+            cli_cache_free(&place->cache);
+            any = true;
+        }
+    }
+    return any;
 }
 
 job *jobs_step(server *s)
