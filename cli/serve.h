@@ -5,7 +5,8 @@
    is locked and an error's text is read before another call can replace it.
 
    serve.c          options, models, the loop
-   serve_http.c     connections, on libmicrohttpd; who may ask
+   serve_http.c     connections, on libmicrohttpd (serve_library.c, serve_listen.c)
+   serve_routes.c   who may ask, what is there, what goes back
    serve_jobs.c     waiting and running jobs, sessions
    serve_fields.c   the fields of a request, by tables
    serve_generate.c chat and text completions: running them
