@@ -84,34 +84,32 @@ static brink_status intern(table *t, const uint8_t *state, uint16_t *out)
     return BRINK_OK;
 }
 
-/* Bytes to the nearest accepting state, by a breadth-first walk backwards. `next` is
-   [count + 1, columns] by state, 0 dead; near is [count + 1]. */
-static brink_status measure(dfa_work *work, const uint16_t *next, const uint16_t *label,
-                            uint32_t count, uint32_t columns, uint16_t *near)
+/* Bytes to the nearest state whose `near` is 0, by a breadth-first walk backwards from those, which
+   the caller marked; UINT16_MAX where none can be reached. States 1 to `count` have the rows of
+   `next`, [count, columns]; near is [count + 1]. Only columns in `use` (NULL: all) are gone over. */
+static brink_status measure(dfa_work *work, const uint16_t *next, uint32_t count, uint32_t columns,
+                            const bool *use, uint16_t *near)
 {
     uint64_t edges = (uint64_t)count * columns;
-    uint32_t *head = core_calloc(work->context, count + 2ull, sizeof *head);
+    uint32_t *head = core_calloc(work->context, count + 3ull, sizeof *head);
     uint32_t *sources = core_alloc(work->context, edges * sizeof *sources + 4);
     uint32_t *queue = core_alloc(work->context, (count + 1ull) * sizeof *queue);
     brink_status status = head && sources && queue ? BRINK_OK : BRINK_OUT_OF_MEMORY;
     if (status == BRINK_OK) {
         for (uint64_t i = 0; i < edges; i++)
-            head[next[i] + 1]++;
+            head[next[i] + 2u] += use == NULL || use[i % columns];
         for (uint32_t s = 0; s <= count; s++)
-            head[s + 1] += head[s];
-        for (uint64_t i = edges; i-- > 0;) /* head[t] .. head[t+1] after counting down */
-            sources[--head[next[i] + 1]] = (uint32_t)(i / columns) + 1;
+            head[s + 2] += head[s + 1];
+        for (uint64_t i = 0; i < edges; i++) /* head[s] .. head[s + 1] once all are counted up */
+            if (use == NULL || use[i % columns])
+                sources[head[next[i] + 1u]++] = (uint32_t)(i / columns) + 1;
         uint32_t from = 0, to = 0;
-        memset(near, 0xFF, (count + 1ull) * sizeof *near);
-        for (uint32_t s = 1; s <= count; s++)
-            if (label[s - 1] != 0) {
-                near[s] = 0;
+        for (uint32_t s = 0; s <= count; s++)
+            if (near[s] == 0)
                 queue[to++] = s;
-            }
         while (from < to) {
             uint32_t s = queue[from++];
-            uint32_t end = s == count ? (uint32_t)edges : head[s + 2];
-            for (uint32_t i = head[s + 1]; i < end; i++)
+            for (uint32_t i = head[s]; i < head[s + 1]; i++)
                 if (near[sources[i]] == UINT16_MAX) {
                     near[sources[i]] = (uint16_t)(near[s] + 1);
                     queue[to++] = sources[i];
@@ -122,6 +120,23 @@ static brink_status measure(dfa_work *work, const uint16_t *next, const uint16_t
     core_free(work->context, sources);
     core_free(work->context, queue);
     return status;
+}
+
+brink_status dfa_calm(dfa_work *work, const dfa *d, const bool *stirred, arena *memory,
+                      uint16_t **out)
+{
+    bool use[256] = {false};
+    *out = ARENA_ARRAY(memory, uint16_t, d->states);
+    if (*out == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (uint32_t b = 0; b < 256; b++)
+        use[d->class_of[b]] = use[d->class_of[b]] || dfa_is_plain((uint8_t)b);
+    for (uint32_t s = 1; s < d->states; s++)
+        (*out)[s] = stirred[s] ? 0 : UINT16_MAX;
+    TRY(dfa_spend(work, (uint64_t)d->states * d->classes / 8));
+    return d->states < 2
+               ? BRINK_OK
+               : measure(work, d->next + d->classes, d->states - 1, d->classes, use, *out);
 }
 
 /* Writes the pruned table. `class_of` says which column a byte has so far. */
@@ -136,7 +151,10 @@ static brink_status finish(dfa_work *work, const uint16_t *next, const uint16_t 
         return BRINK_OUT_OF_MEMORY;
     }
     uint16_t *number = near + count + 1;
-    brink_status status = measure(work, next, label, count, columns, near);
+    near[0] = UINT16_MAX;
+    for (uint32_t s = 1; s <= count; s++)
+        near[s] = label[s - 1] != 0 ? 0 : UINT16_MAX;
+    brink_status status = measure(work, next, count, columns, NULL, near);
     d->states = 1;
     number[0] = 0;
     for (uint32_t s = 1; status == BRINK_OK && s <= count; s++)
@@ -165,8 +183,7 @@ static brink_status finish(dfa_work *work, const uint16_t *next, const uint16_t 
     d->label = ARENA_ARRAY(memory, uint16_t, d->states);
     d->near = ARENA_ARRAY(memory, uint16_t, d->states);
     d->final = ARENA_ARRAY(memory, bool, d->states);
-    d->loops = ARENA_ARRAY(memory, bool, d->states);
-    if (status == BRINK_OK && (!d->next || !d->label || !d->near || !d->final || !d->loops))
+    if (status == BRINK_OK && (!d->next || !d->label || !d->near || !d->final))
         status = BRINK_OUT_OF_MEMORY;
     for (uint32_t s = 1; status == BRINK_OK && s <= count; s++) {
         uint32_t n = number[s];
@@ -181,11 +198,6 @@ static brink_status finish(dfa_work *work, const uint16_t *next, const uint16_t 
         d->label[n] = label[s - 1];
         d->near[n] = near[s];
         d->final[n] = d->label[n] != 0 && !follows;
-    }
-    for (uint32_t n = 1; status == BRINK_OK && n < d->states; n++) {
-        d->loops[n] = true;
-        for (uint32_t b = 0; b < 256 && d->loops[n]; b++)
-            d->loops[n] = !dfa_is_plain((uint8_t)b) || dfa_step(d, n, (uint8_t)b) == n;
     }
     if (status == BRINK_OK)
         d->near[0] = UINT16_MAX;

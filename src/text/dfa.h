@@ -20,7 +20,6 @@ typedef struct dfa {
     uint16_t *label; /* [states] 0: does not accept                             */
     uint16_t *near;  /* [states] bytes to the nearest accepting state           */
     bool *final;     /* [states] accepts, and nothing follows                   */
-    bool *loops;     /* [states] every plain byte leads back to the state       */
 } dfa;
 
 static inline uint16_t dfa_step(const dfa *d, uint32_t state, uint8_t byte)
@@ -87,6 +86,11 @@ typedef struct dfa_search {
 } dfa_search;
 bool dfa_path(const dfa *d, const dfa_search *search, uint32_t state, uint16_t label, uint8_t *text,
               uint32_t room, uint32_t *length);
+
+/* For each state how many plain bytes lead, at the least, to a dead or a stirred one; 0 for those,
+   UINT16_MAX where none do. `stirred` and *out are [states]. */
+brink_status dfa_calm(dfa_work *work, const dfa *d, const bool *stirred, arena *memory,
+                      uint16_t **out);
 
 /* ── From an NFA ── */
 

@@ -365,6 +365,36 @@ static brink_status close_object(grammar_builder *b, object_rule *o)
     return BRINK_OK;
 }
 
+/* What lets a mask take many tokens at once, of each automaton that a stack may stand in. */
+static brink_status find_calm(grammar_builder *b, dfa *d, const bool *certain, uint16_t **out)
+{
+    bool *stirred = ARENA_ARRAY(&b->work.scratch, bool, d->states);
+    if (stirred == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    for (uint32_t s = 0; s < d->states; s++)
+        stirred[s] = certain != NULL ? !certain[s] : d->label[s] != 0;
+    return dfa_calm(&b->work, d, stirred, &b->g->memory, out);
+}
+
+static brink_status calm_all(grammar_builder *b)
+{
+    grammar *g = b->g;
+    for (uint32_t i = 1; i < g->count; i++) {
+        rule *r = &g->rules[i];
+        if (r->kind == RULE_TERMINAL)
+            TRY(find_calm(b, r->terminal, NULL, &r->calm));
+        if (r->kind == RULE_OBJECT)
+            TRY(find_calm(b, r->object->keys, r->object->reach_other, &r->object->calm));
+    }
+    if (g->any == NULL)
+        return BRINK_OK;
+    bool *certain = ARENA_ARRAY(&b->work.scratch, bool, g->any->states);
+    if (certain == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    memset(certain, 1, g->any->states);
+    return find_calm(b, g->any, certain, &g->any_calm);
+}
+
 /* How each label is spelled at its shortest. */
 static brink_status spell_labels(grammar_builder *b, object_rule *o)
 {
@@ -407,6 +437,7 @@ brink_status grammar_measure(grammar_builder *b)
         if (b->g->rules[i].kind == RULE_OBJECT)
             TRY(close_object(b, b->g->rules[i].object));
     TRY(first_bytes(b));
+    TRY(calm_all(b));
     b->g->largest = b->g->any != NULL ? b->g->any->states : 0;
     for (uint32_t i = 1; i < b->g->count; i++) {
         const rule *r = &b->g->rules[i];

@@ -47,6 +47,7 @@ typedef struct object_rule {
     uint32_t low, high; /* how many properties                              */
     uint64_t *reach;    /* [states of keys] declared labels ahead           */
     bool *reach_other;  /* [states of keys]                                 */
+    uint16_t *calm;     /* [states of keys] dfa_calm, stirred: no other key ahead */
     uint64_t usable;    /* declared labels whose values exist               */
     bool other;         /* other keys are possible                          */
     uint32_t deepest;   /* frames that any of the values needs              */
@@ -61,6 +62,7 @@ typedef struct rule {
     uint32_t count, *items; /* choice, sequence, array: the first items' nodes    */
     uint32_t rest;          /* array: node of the other items; choice: the shortest */
     dfa *terminal;
+    uint16_t *calm; /* [states of terminal] dfa_calm, stirred: it may end */
     object_rule *object;
     uint64_t first[4]; /* bytes it may begin with */
 } rule;
@@ -75,6 +77,7 @@ struct grammar {
     uint32_t max_space;
     uint32_t largest; /* states of the largest automaton */
     dfa *any;         /* characters between the quotes of a JSON string */
+    uint16_t *any_calm;
     mask_cache *cache;
 };
 
@@ -168,12 +171,13 @@ static inline bool json_is_space(uint8_t byte)
 struct token_trie {
     brink_context *context;
     uint32_t nodes, vocabulary, longest, end_count;
-    uint8_t *byte;    /* [nodes]                          */
-    uint8_t *depth;   /* [nodes]                          */
-    uint32_t *end;    /* [nodes] behind its last descendant */
-    uint8_t *below;   /* [nodes] bytes of the longest path down                  */
-    bool *plain;      /* [nodes] its descendants are plain bytes, see dfa_is_plain */
-    uint32_t *tokens; /* [nodes + 1] first in `ids`       */
+    uint8_t *byte;        /* [nodes]                          */
+    uint8_t *depth;       /* [nodes]                          */
+    uint32_t *end;        /* [nodes] behind its last descendant */
+    uint8_t *below;       /* [nodes] bytes of the longest path down                  */
+    bool *plain;          /* [nodes] its descendants are plain bytes, see dfa_is_plain */
+    uint32_t *plain_bits; /* [words] tokens of plain bytes alone */
+    uint32_t *tokens;     /* [nodes + 1] first in `ids`       */
     uint32_t *ids;
     uint32_t *ends;   /* [end_count] */
     uint64_t *offset; /* [vocabulary + 1] in `text` */

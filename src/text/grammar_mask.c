@@ -13,6 +13,7 @@ enum { CACHE_SLOTS = 4096, CACHE_BYTES = 24 << 20 };
 /* An automaton on top of a stack, with all that its moves depend on. */
 typedef struct linear {
     const dfa *d;
+    const uint16_t *calm;      /* of d */
     const object_rule *object; /* keys only */
     uint64_t allowed;
     uint32_t kind; /* RULE_TERMINAL, RULE_STRING or RULE_OBJECT */
@@ -68,11 +69,13 @@ static bool linear_of(const grammar_state *s, uint32_t top, const token_trie *t,
         return false;
     if (r->kind == RULE_TERMINAL) {
         out->d = r->terminal;
+        out->calm = r->calm;
         return true;
     }
     if (r->kind == RULE_STRING) { /* limits that no token reaches are all alike */
         uint32_t most = t->longest;
         out->d = s->g->any;
+        out->calm = s->g->any_calm;
         out->low = f->count < r->low ? r->low - f->count : 0;
         out->high = r->high == GRAMMAR_ENDLESS ? most : r->high - f->count;
         out->low = out->low < most ? out->low : most;
@@ -82,6 +85,7 @@ static bool linear_of(const grammar_state *s, uint32_t top, const token_trie *t,
     if (r->kind == RULE_OBJECT && f->phase == PHASE_KEY) {
         bool other;
         out->d = r->object->keys;
+        out->calm = r->object->calm;
         out->object = r->object;
         out->allowed = object_allowed(s, f, &other) & r->object->reach[f->state];
         out->other = other && r->object->reach_other[f->state];
@@ -132,13 +136,12 @@ static inline void mark(const token_trie *t, uint32_t from, uint32_t to, uint32_
         bits[t->ids[i] >> 5] |= 1u << (t->ids[i] & 31);
 }
 
-/* Whether plain bytes change nothing that matters, as in the midst of most strings. */
-static inline bool stays(const linear *l, uint32_t state, uint32_t used, uint32_t below)
+/* Whether up to `bytes` plain bytes from here all stay inside, whatever they are. */
+static inline bool stays(const linear *l, uint32_t state, uint32_t used, uint32_t bytes)
 {
-    if (!l->d->loops[state])
-        return false;
-    return l->kind == RULE_TERMINAL ? l->d->label[state] == 0
-                                    : l->kind == RULE_OBJECT || used + below <= l->high;
+    return bytes < l->calm[state] &&
+           (l->kind == RULE_OBJECT ? l->other != 0
+                                   : l->kind == RULE_TERMINAL || used + bytes <= l->high);
 }
 
 /* Called at exits that have descendants. */
@@ -148,12 +151,21 @@ static brink_status linear_walk(const linear *l, const token_trie *t, uint32_t f
                                 at_exit leave, void *user)
 {
     uint32_t states[256], used[256], base = t->depth[from];
+    bool taken[256]; /* the bytes so far are plain, and all tokens of such bytes are marked */
     states[0] = l->state;
     used[0] = 0;
+    taken[0] = from == 0 && stays(l, l->state, 0, t->longest);
+    for (uint32_t i = 0; taken[0] && i < (t->vocabulary + 31ull) / 32; i++)
+        bits[i] |= t->plain_bits[i];
     if (l->kind == RULE_TERMINAL && l->d->label[l->state] != 0)
         TRY(leave(user, (exit_point){from, 0}));
     for (uint32_t i = from + 1; i < t->end[from];) {
         uint32_t depth = (uint32_t)t->depth[i] - base, next;
+        taken[depth] = taken[depth - 1] && dfa_is_plain(t->byte[i]);
+        if (taken[depth] && t->plain[i]) {
+            i = t->end[i];
+            continue;
+        }
         move m =
             linear_step(l, states[depth - 1], used[depth - 1], t->byte[i], &next, &used[depth]);
         if (m == MOVE_DEAD) {
@@ -162,11 +174,12 @@ static brink_status linear_walk(const linear *l, const token_trie *t, uint32_t f
         }
         bool inner = t->end[i] > i + 1;
         if (inner && m == MOVE_INSIDE && t->plain[i] && stays(l, next, used[depth], t->below[i])) {
-            mark(t, i, t->end[i], bits); /* nothing below can leave the state */
+            mark(t, i, t->end[i], bits); /* nothing below can leave */
             i = t->end[i];
             continue;
         }
-        mark(t, i, i + 1, bits);
+        if (!taken[depth])
+            mark(t, i, i + 1, bits);
         if (m == MOVE_ENDED) {
             if (inner)
                 TRY(leave(user, (exit_point){i, next}));

@@ -40,6 +40,7 @@ void token_trie_destroy(token_trie *t)
     core_free(context, t->end);
     core_free(context, t->below);
     core_free(context, t->plain);
+    core_free(context, t->plain_bits);
     core_free(context, t->tokens);
     core_free(context, t->ids);
     core_free(context, t->ends);
@@ -72,7 +73,9 @@ static brink_status lay_out(token_trie *t, const entry *sorted, uint32_t count)
     t->ids = core_calloc(t->context, count + 1ull, sizeof *t->ids);
     t->below = core_calloc(t->context, nodes, 1);
     t->plain = core_calloc(t->context, nodes, sizeof *t->plain);
-    if (!t->byte || !t->depth || !t->end || !t->below || !t->plain || !t->tokens || !t->ids)
+    t->plain_bits = core_calloc(t->context, t->vocabulary / 32 + 1ull, sizeof *t->plain_bits);
+    if (!t->byte || !t->depth || !t->end || !t->below || !t->plain || !t->plain_bits ||
+        !t->tokens || !t->ids)
         return BRINK_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t shared = i > 0 ? shared_prefix(&sorted[i - 1], &sorted[i]) : 0;
@@ -85,6 +88,10 @@ static brink_status lay_out(token_trie *t, const entry *sorted, uint32_t count)
             open[depth] = at;
         }
         t->ids[i] = sorted[i].id;
+        bool plain = true;
+        for (uint32_t k = 0; k < sorted[i].size && plain; k++)
+            plain = dfa_is_plain((uint8_t)sorted[i].bytes[k]);
+        t->plain_bits[sorted[i].id >> 5] |= (uint32_t)plain << (sorted[i].id & 31);
         t->longest = sorted[i].size > t->longest ? sorted[i].size : t->longest;
     }
     for (; depth > 0; depth--)
