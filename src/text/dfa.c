@@ -329,6 +329,30 @@ brink_status dfa_intersect(dfa_work *work, const dfa *a, const dfa *b, arena *me
     return dfa_product(work, parts, 2, 3, both, NULL, memory, out);
 }
 
+static uint16_t first_only(void *user, const uint16_t *labels)
+{
+    (void)user;
+    return labels[1] != 0 ? 0 : labels[0];
+}
+
+brink_status dfa_subtract(dfa_work *work, const dfa *a, const dfa *b, arena *memory, dfa **out)
+{
+    const dfa *parts[] = {a, b};
+    return dfa_product(work, parts, 2, 1, first_only, NULL, memory, out);
+}
+
+static uint16_t either(void *user, const uint16_t *labels)
+{
+    (void)user;
+    return labels[0] != 0 ? labels[0] : labels[1];
+}
+
+brink_status dfa_unite(dfa_work *work, const dfa *a, const dfa *b, arena *memory, dfa **out)
+{
+    const dfa *parts[] = {a, b};
+    return dfa_product(work, parts, 2, 0, either, NULL, memory, out);
+}
+
 static uint16_t mapped(void *user, const uint16_t *labels)
 {
     const uint16_t *map = user;

@@ -72,6 +72,9 @@ typedef uint16_t (*dfa_join)(void *user, const uint16_t *labels); /* [parts] →
 brink_status dfa_product(dfa_work *work, const dfa *const *parts, uint32_t count, uint32_t needed,
                          dfa_join join, void *user, arena *memory, dfa **out);
 brink_status dfa_intersect(dfa_work *work, const dfa *a, const dfa *b, arena *memory, dfa **out);
+/* What is in a and not in b; what is in either. */
+brink_status dfa_subtract(dfa_work *work, const dfa *a, const dfa *b, arena *memory, dfa **out);
+brink_status dfa_unite(dfa_work *work, const dfa *a, const dfa *b, arena *memory, dfa **out);
 
 /* The same automaton with other labels: `map` [labels]. */
 brink_status dfa_relabel(dfa_work *work, const dfa *d, const uint16_t *map, arena *memory,

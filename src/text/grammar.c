@@ -86,7 +86,7 @@ static cost object_cost(const grammar *g, const rule *r)
             join(g, &c, o->values[l], 1);
             c.bytes = o->sizes[l] == GRAMMAR_ENDLESS ? GRAMMAR_ENDLESS : c.bytes + o->sizes[l] + 4;
         }
-    if (count > o->high)
+    if (count > o->high || o->low > o->high)
         c.bytes = GRAMMAR_ENDLESS;
     for (uint32_t l = 1; l <= o->labels && count + more < o->low; l++) /* any others will do */
         if ((l > o->declared || !(o->required >> (l - 1) & 1)) &&

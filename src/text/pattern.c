@@ -448,16 +448,88 @@ static brink_status compile(reader *r, bool whole, arena *memory, dfa **out)
     return nfa_compile(&r->n, start, memory, out);
 }
 
-brink_status pattern_compile(dfa_work *work, spelling how, bool whole, const char *pattern,
-                             uint32_t bytes, arena *memory, dfa **out)
+static brink_status compile_text(dfa_work *work, spelling how, bool whole, const char *text,
+                                 uint32_t bytes, arena *memory, dfa **out)
 {
-    char *text = arena_string(&work->scratch, pattern, bytes);
-    if (text == NULL)
-        return BRINK_OUT_OF_MEMORY;
     reader r = {.work = work, .how = how, .text = text, .size = bytes};
     nfa_init(&r.n, work);
     brink_status status = compile(&r, whole, memory, out);
     nfa_free(&r.n);
     core_free(work->context, r.ranges);
     return status;
+}
+
+/* Behind the group that opens at `at`; 0 if it does not end. */
+static uint32_t group_end(const char *text, uint32_t size, uint32_t at)
+{
+    uint32_t depth = 0;
+    bool set = false;
+    for (; at < size; at++) {
+        if (text[at] == '\\')
+            at++;
+        else if (text[at] == '[' || text[at] == ']')
+            set = text[at] == '[';
+        else if (!set && text[at] == '(')
+            depth++;
+        else if (!set && text[at] == ')' && --depth == 0)
+            return at + 1;
+    }
+    return 0;
+}
+
+/* Whether a choice of the whole pattern begins with something else than what text[0] opens. */
+static bool is_choice(const char *text, uint32_t size)
+{
+    for (uint32_t at = 0; at < size; at++) {
+        if (text[at] == '\\') {
+            at++;
+        } else if (text[at] == '|') {
+            return true;
+        } else if (text[at] == '[') {
+            while (at < size && text[at] != ']')
+                at += text[at] == '\\' ? 2 : 1;
+        } else if (text[at] == '(') {
+            uint32_t end = group_end(text, size, at);
+            at = end != 0 ? end - 1 : size;
+        }
+    }
+    return false;
+}
+
+/* ^(?=A)B is what ^A and ^B both find, ^(?!A)B what ^B finds and ^A does not. Lookahead elsewhere is
+   left to the reader, which refuses it. */
+brink_status pattern_compile(dfa_work *work, spelling how, bool whole, const char *pattern,
+                             uint32_t bytes, arena *memory, dfa **out)
+{
+    char *text = arena_string(&work->scratch, pattern, bytes);
+    dfa *all = NULL, *one;
+    uint32_t end;
+    if (text == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    if (whole || is_choice(text, bytes))
+        return compile_text(work, how, whole, text, bytes, memory, out);
+    while (bytes > 3 && (memcmp(text, "^(?=", 4) == 0 || memcmp(text, "^(?!", 4) == 0) &&
+           (end = group_end(text, bytes, 1)) != 0) {
+        bool denied = text[3] == '!';
+        char *ahead = arena_string(&work->scratch, text, end);
+        if (ahead == NULL)
+            return BRINK_OUT_OF_MEMORY;
+        memcpy(ahead, "^(?:", 4);
+        TRY(compile_text(work, how, false, ahead, end, &work->scratch, &one));
+        if (denied && all == NULL)
+            TRY(spell_any(work, how, 0, UINT32_MAX, &work->scratch, &all));
+        if (denied)
+            TRY(dfa_subtract(work, all, one, &work->scratch, &all));
+        else if (all != NULL)
+            TRY(dfa_intersect(work, all, one, &work->scratch, &all));
+        else
+            all = one;
+        text += end - 1;
+        bytes -= end - 1;
+        text[0] = '^';
+    }
+    if (all == NULL)
+        return compile_text(work, how, whole, text, bytes, memory, out);
+    TRY(compile_text(work, how, false, text, bytes, &work->scratch, &one));
+    return dfa_intersect(work, all, one, memory, out);
 }

@@ -1,4 +1,7 @@
-/* schema.c — conjunctions expanded, split and turned into nodes; see schema_internal.h. */
+/* schema.c — conjunctions expanded, split and turned into nodes; see schema_internal.h.
+
+   oneOf is read as anyOf at first; where its branches are then not provably disjoint, the schema is
+   compiled once more with each of them excluding the others (`not`). */
 #include "text/schema_internal.h"
 
 #include <stdio.h>
@@ -18,22 +21,29 @@ brink_status schema_malformed(schema_compiler *c, const char *keyword, const cha
 
 /* ── Conjunctions ── */
 
+static void add(item_list *list, item one)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->at[i].json == one.json && list->at[i].kind == one.kind &&
+            list->at[i].types == one.types)
+            return;
+    list->full = list->full || list->count == MAX_ITEMS;
+    if (!list->full)
+        list->at[list->count++] = one;
+}
+
 void items_add(item_list *list, item_kind kind, yyjson_val *json)
 {
-    if (kind == ITEM_SCHEMA && yyjson_is_true(json))
-        return;
-    if (kind == ITEM_SCHEMA && yyjson_is_false(json)) {
-        list->never = true;
+    if ((kind == ITEM_SCHEMA || kind == ITEM_NOT) && yyjson_is_bool(json)) {
+        list->never = list->never || yyjson_is_true(json) == (kind == ITEM_NOT);
         return;
     }
-    for (uint32_t i = 0; i < list->count; i++)
-        if (list->at[i].json == json && list->at[i].kind == kind)
-            return;
-    if (list->count == MAX_ITEMS) {
-        list->full = true;
-        return;
-    }
-    list->at[list->count++] = (item){json, kind, false};
+    add(list, (item){.json = json, .kind = (uint16_t)kind});
+}
+
+void items_restrict(item_list *list, uint32_t types)
+{
+    add(list, (item){.kind = ITEM_IS, .types = (uint16_t)types});
 }
 
 static int by_address(const void *a, const void *b)
@@ -43,7 +53,9 @@ static int by_address(const void *a, const void *b)
     memcpy(&y, b, sizeof y);
     if (x.json != y.json)
         return (uintptr_t)x.json < (uintptr_t)y.json ? -1 : 1;
-    return (x.kind > y.kind) - (x.kind < y.kind);
+    if (x.kind != y.kind)
+        return x.kind < y.kind ? -1 : 1;
+    return (x.types > y.types) - (x.types < y.types);
 }
 
 static bool same(const conjunction *a, const item *items, uint32_t count)
@@ -52,7 +64,7 @@ static bool same(const conjunction *a, const item *items, uint32_t count)
         return false;
     for (uint32_t i = 0; i < count; i++)
         if (a->items[i].json != items[i].json || a->items[i].kind != items[i].kind ||
-            a->items[i].done != items[i].done)
+            a->items[i].types != items[i].types || a->items[i].done != items[i].done)
             return false;
     return true;
 }
@@ -62,7 +74,9 @@ static uint64_t hash_items(const item *items, uint32_t count)
     uint64_t h = count;
     for (uint32_t i = 0; i < count; i++) {
         h = (h ^ (uint64_t)(uintptr_t)items[i].json) * 0x9E3779B97F4A7C15u;
-        h = (h ^ h >> 29 ^ items[i].kind ^ (uint64_t)items[i].done << 8) * 0xBF58476D1CE4E5B9u;
+        h = (h ^ h >> 29 ^ items[i].kind ^ (uint64_t)items[i].types << 16 ^
+             (uint64_t)items[i].done << 8) *
+            0xBF58476D1CE4E5B9u;
     }
     return h ^ h >> 31;
 }
@@ -119,6 +133,14 @@ brink_status schema_node(schema_compiler *c, item_list *list, uint32_t *node)
 
 /* ── Expanding ── */
 
+static void add_dependencies(item_list *list, yyjson_val *dependencies)
+{
+    yyjson_val *name, *asked;
+    size_t i, n;
+    yyjson_obj_foreach(schema_each(dependencies), i, n, name, asked)
+        items_add(list, ITEM_DEPENDS, name);
+}
+
 static brink_status expand(schema_compiler *c, item_list *list)
 {
     for (uint32_t i = 0; i < list->count && !list->never && !list->full; i++) {
@@ -144,6 +166,12 @@ static brink_status expand(schema_compiler *c, item_list *list)
             items_add(list, ITEM_ANY_OF, schema);
         if (yyjson_obj_get(schema, "oneOf") != NULL)
             items_add(list, ITEM_ONE_OF, schema);
+        if (yyjson_obj_get(schema, "if") != NULL)
+            items_add(list, ITEM_IF, schema);
+        if ((part = yyjson_obj_get(schema, "not")) != NULL)
+            items_add(list, ITEM_NOT, part);
+        add_dependencies(list, yyjson_obj_get(schema, "dependentRequired"));
+        add_dependencies(list, yyjson_obj_get(schema, "dependentSchemas"));
     }
     return BRINK_OK;
 }
@@ -154,83 +182,22 @@ static brink_status set_choice(schema_compiler *c, uint32_t node, const uint32_t
     uint32_t *copy = ARENA_ARRAY(&c->b.g->memory, uint32_t, count + 1ull);
     if (copy == NULL)
         return BRINK_OUT_OF_MEMORY;
-    memcpy(copy, items, count * sizeof *copy);
+    if (count != 0)
+        memcpy(copy, items, count * sizeof *copy);
     c->b.g->rules[node].items = copy;
     c->b.g->rules[node].count = count;
     return BRINK_OK;
 }
 
-/* The list with item `at` decided: one conjunction a branch. */
-static brink_status split(schema_compiler *c, uint32_t node, const item_list *list, uint32_t at)
-{
-    static const char *const names[] = {
-        [ITEM_ENUM] = "enum", [ITEM_ANY_OF] = "anyOf", [ITEM_ONE_OF] = "oneOf"};
-    uint32_t kind = list->at[at].kind, count = 0;
-    yyjson_val *schema = list->at[at].json, *one;
-    yyjson_val *branches = yyjson_obj_get(schema, names[kind]);
-    size_t i, n = yyjson_arr_size(branches);
-    uint32_t *nodes = ARENA_ARRAY(&c->b.work.scratch, uint32_t, n + 1);
-    bool texts = false;
-    item_list *branch = arena_alloc(&c->b.work.scratch, sizeof *branch);
-    if (nodes == NULL || branch == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    TRY(dfa_spend(&c->b.work, n));
-    yyjson_arr_foreach(schema_each(branches), i, n, one)
-    {
-        bool text = kind == ITEM_ENUM && yyjson_is_str(one);
-        if (text && texts)
-            continue; /* all strings are one branch */
-        texts = texts || text;
-        memcpy(branch, list, sizeof *branch);
-        branch->at[at].done = true;
-        items_add(branch,
-                  text                ? ITEM_TEXTS
-                  : kind == ITEM_ENUM ? ITEM_VALUE
-                                      : ITEM_SCHEMA,
-                  text ? schema : one);
-        TRY(schema_node(c, branch, &nodes[count++]));
-    }
-    if (kind == ITEM_ONE_OF) {
-        TRY(array_grow(c->context, (void **)&c->splits, &c->split_capacity, c->split_count + 1ull,
-                       sizeof *c->splits));
-        c->splits[c->split_count++] = (one_of){nodes, count};
-    }
-    return set_choice(c, node, nodes, count);
-}
-
-static uint32_t type_of(yyjson_val *v)
-{
-    return yyjson_is_null(v)   ? TYPE_NULL
-           : yyjson_is_bool(v) ? TYPE_BOOLEAN
-           : yyjson_is_obj(v)  ? TYPE_OBJECT
-           : yyjson_is_arr(v)  ? TYPE_ARRAY
-           : yyjson_is_str(v)  ? TYPE_STRING
-                               : TYPE_NUMBER | TYPE_INTEGER;
-}
-
 static brink_status fill_leaf(schema_compiler *c, const conjunction *leaf)
 {
-    uint32_t mask = TYPE_ALL, nodes[8] = {0}, count = 0, kept = 0, literals = 7;
-    for (uint32_t i = 0; i < leaf->count; i++) {
-        yyjson_val *json = leaf->items[i].json;
-        uint32_t own = TYPE_ALL;
-        if (leaf->items[i].kind == ITEM_BASE)
-            TRY(schema_types(c, json, &own));
-        if (leaf->items[i].kind == ITEM_TEXTS)
-            own = TYPE_STRING;
-        if (leaf->items[i].kind == ITEM_VALUE) {
-            own = type_of(json);
-            if (yyjson_is_bool(json)) /* bits: null, false, true */
-                literals &= yyjson_get_bool(json) ? 5 : 3;
-        }
-        mask &= own;
-    }
-    literals &= (mask & TYPE_NULL ? 1u : 0) | (mask & TYPE_BOOLEAN ? 6u : 0);
+    uint32_t mask, nodes[8] = {0}, count = 0, kept = 0, literals;
+    TRY(schema_leaf_types(c, leaf->items, leaf->count, &mask, &literals));
     for (uint32_t i = 0; i < 3; i++)
         if (literals >> i & 1)
             TRY(leaf_literal(c, i, &nodes[count++]));
-    if (mask & TYPE_INTEGER)
-        TRY(leaf_number(c, leaf, (mask & TYPE_NUMBER) == 0, &nodes[count++]));
+    if (mask & (TYPE_INTEGER | TYPE_NUMBER))
+        TRY(leaf_number(c, leaf, mask & (TYPE_INTEGER | TYPE_NUMBER), &nodes[count++]));
     if (mask & TYPE_STRING)
         TRY(leaf_string(c, leaf, &nodes[count++]));
     if (mask & TYPE_ARRAY)
@@ -255,8 +222,11 @@ static brink_status fill(schema_compiler *c, uint32_t index, item_list *list)
     if (list->never)
         return BRINK_OK;
     for (uint32_t i = 0; i < list->count; i++)
-        if (list->at[i].kind >= ITEM_ENUM && !list->at[i].done)
-            return split(c, one.node, list, i);
+        if (list->at[i].kind >= ITEM_ENUM && !list->at[i].done) {
+            uint32_t *nodes, count;
+            TRY(schema_split(c, list, i, &nodes, &count));
+            return set_choice(c, one.node, nodes, count);
+        }
     conjunction leaf = {list->at, list->count, one.node, false};
     return fill_leaf(c, &leaf);
 }
@@ -285,6 +255,25 @@ static brink_status compile(schema_compiler *c)
     return BRINK_OK;
 }
 
+/* Once, with what is known of overlapping branches. */
+static brink_status attempt(schema_compiler *c, const char *where, grammar **out)
+{
+    brink_status status = grammar_begin(c->context, where, &c->b);
+    if (status == BRINK_OK) {
+        uint32_t space = c->options.max_space == 0 ? 128 : c->options.max_space;
+        c->b.g->max_space = c->options.no_space         ? 0
+                            : space < GRAMMAR_MAX_SPACE ? space
+                                                        : GRAMMAR_MAX_SPACE;
+        c->b.user = c;
+        c->b.check = schema_check_splits;
+        status = compile(c);
+    }
+    status = grammar_end(&c->b, status, out);
+    core_free(c->context, c->known);
+    core_free(c->context, c->splits);
+    return status;
+}
+
 brink_status schema_compile(brink_context *context, const char *file_name, const void *json,
                             uint64_t size, const schema_options *options, grammar **out)
 {
@@ -298,20 +287,18 @@ brink_status schema_compile(brink_context *context, const char *file_name, const
     TRY(json_parse(context, file_name != NULL ? file_name : "schema", json, size, &document));
     c.root = document.root;
     c.how = c.options.plain ? SPELL_JSON_PLAIN : SPELL_JSON;
-    brink_status status = grammar_begin(context, where, &c.b);
-    if (status == BRINK_OK) {
-        uint32_t space = c.options.max_space == 0 ? 128 : c.options.max_space;
-        c.b.g->max_space = c.options.no_space          ? 0
-                           : space < GRAMMAR_MAX_SPACE ? space
-                                                       : GRAMMAR_MAX_SPACE;
-        c.b.user = &c;
-        c.b.check = schema_check_splits;
-        c.inner_id = schema_inner_id(c.root);
-        status = compile(&c);
-    }
-    status = grammar_end(&c.b, status, out);
-    core_free(context, c.known);
-    core_free(context, c.splits);
+    c.inner_id = schema_inner_id(c.root);
+    brink_status status;
+    uint32_t before;
+    do {
+        schema_compiler fresh = c; /* what is overlapping stays known */
+        before = c.overlap_count;
+        status = attempt(&fresh, where, out);
+        c.overlapping = fresh.overlapping;
+        c.overlap_count = fresh.overlap_count;
+        c.overlap_capacity = fresh.overlap_capacity;
+    } while (status == BRINK_UNSUPPORTED && c.overlap_count > before);
+    core_free(context, c.overlapping);
     json_free(&document);
     return status;
 }

@@ -3,7 +3,7 @@
    Two nodes exclude each other if their kinds do, if their automata have no common text (each
    language holds every spelling of its values, numbers at least the plain one), if arrays differ in
    an item that both have, or objects in a property that both require, or that one requires and the
-   other cannot have. What cannot be proven is refused. */
+   other cannot have. Where it cannot be proven, the branches are compiled to exclude one another. */
 #include "text/schema_internal.h"
 
 enum { PROOF_DEPTH = 12 };
@@ -100,13 +100,19 @@ static brink_status disjoint(grammar_builder *b, uint32_t x, uint32_t y, uint32_
 brink_status schema_check_splits(grammar_builder *b)
 {
     schema_compiler *c = b->user;
-    for (uint32_t s = 0; s < c->split_count; s++)
-        for (uint32_t i = 0; i < c->splits[s].count; i++)
-            for (uint32_t k = i + 1; k < c->splits[s].count; k++) {
-                bool apart;
-                TRY(disjoint(b, c->splits[s].nodes[i], c->splits[s].nodes[k], 0, &apart));
-                if (!apart)
-                    return schema_refuse(c, "oneOf", "with branches that may overlap");
-            }
-    return BRINK_OK;
+    uint32_t before = c->overlap_count;
+    for (uint32_t s = 0; s < c->split_count; s++) {
+        const one_of *split = &c->splits[s];
+        bool apart = true;
+        for (uint32_t i = 0; i < split->count && apart; i++)
+            for (uint32_t k = i + 1; k < split->count && apart; k++)
+                TRY(disjoint(b, split->nodes[i], split->nodes[k], 0, &apart));
+        if (apart)
+            continue;
+        TRY(array_grow(c->context, (void **)&c->overlapping, &c->overlap_capacity,
+                       c->overlap_count + 1ull, sizeof(yyjson_val *)));
+        c->overlapping[c->overlap_count++] = split->schema;
+    }
+    return c->overlap_count == before ? BRINK_OK
+                                      : schema_refuse(c, "oneOf", "with branches that may overlap");
 }

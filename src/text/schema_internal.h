@@ -1,8 +1,8 @@
 /* schema_internal.h — schemas on their way to a grammar.
 
    What must hold at one place of a document is a conjunction: a sorted list of items. Expanding it
-   ($ref, allOf) and splitting it (anyOf, oneOf, enum) ends in leaves, lists of assertions that
-   hold together, from which nodes are made. Each conjunction has one node, made when it is first
+   ($ref, allOf) and splitting it (anyOf, oneOf, enum, not, if, dependent…) ends in leaves, lists of
+   assertions that hold together, from which nodes are made. Each conjunction has one node, made when it is first
    asked for and filled from a queue, so recursive schemas become recursive rules and no schema
    makes this code recurse. */
 #ifndef TEXT_SCHEMA_INTERNAL_H
@@ -19,15 +19,23 @@ typedef enum item_kind {
     ITEM_BASE,   /* the assertions of a schema object             */
     ITEM_VALUE,  /* a value that the instance equals              */
     ITEM_TEXTS,  /* a schema object: one of the strings of its enum */
-    ITEM_ENUM,   /* schema objects whose keyword is yet to split: */
+    ITEM_IS,     /* of one of the types in `types`                  */
+    ITEM_FAILS,  /* a keyword, whose value follows it, is not satisfied */
+    ITEM_WITH,   /* a name: an object has that property             */
+    ITEM_WITHOUT,
+    ITEM_UNLIKE, /* a name in `properties`: that property is there and does not satisfy its schema */
+    ITEM_ENUM,   /* what is yet to split: schema objects by their keyword */
     ITEM_ANY_OF,
-    ITEM_ONE_OF
+    ITEM_ONE_OF,
+    ITEM_IF,
+    ITEM_NOT,    /* a schema that must not hold                     */
+    ITEM_DEPENDS /* a name in dependentRequired or dependentSchemas */
 } item_kind;
 
 typedef struct item {
     yyjson_val *json;
-    uint32_t kind;
-    bool done; /* of ENUM, ANY_OF and ONE_OF: a branch was taken */
+    uint16_t kind, types;
+    bool done; /* from ENUM on: a branch was taken */
 } item;
 
 enum { MAX_ITEMS = 256, MAX_CONJUNCTIONS = 12000, MAX_PATTERNS = 10 };
@@ -40,6 +48,7 @@ typedef struct conjunction {
 
 /* Pairs of branches to be proven disjoint. */
 typedef struct one_of {
+    yyjson_val *schema;
     uint32_t *nodes, count;
 } one_of;
 
@@ -54,6 +63,9 @@ typedef struct schema_compiler {
     uint32_t *slots, slot_count;
     one_of *splits;
     uint32_t split_count, split_capacity;
+    yyjson_val *
+        *overlapping; /* schemas whose oneOf has branches that are not disjoint by themselves */
+    uint32_t overlap_count, overlap_capacity;
     bool inner_id; /* some $id lies below the root */
     uint32_t any_string, literals[3];
     dfa *any;
@@ -74,6 +86,21 @@ typedef struct item_list {
 } item_list;
 
 void items_add(item_list *list, item_kind kind, yyjson_val *json);
+void items_restrict(item_list *list, uint32_t types);
+
+/* The value behind a member's name: yyjson lays them side by side. */
+static inline yyjson_val *schema_member(yyjson_val *name)
+{
+    return yyjson_obj_iter_get_val(name);
+}
+
+/* The value of a keyword that must not be satisfied, NULL if the item is no such one. */
+static inline yyjson_val *item_failing(const item *one, const char *keyword)
+{
+    return one->kind == ITEM_FAILS && yyjson_equals_str(one->json, keyword)
+               ? schema_member(one->json)
+               : NULL;
+}
 
 /* The node of a conjunction, asked for the first time or known. */
 brink_status schema_node(schema_compiler *c, item_list *list, uint32_t *node);
@@ -82,6 +109,7 @@ brink_status schema_node(schema_compiler *c, item_list *list, uint32_t *node);
 brink_status schema_refuse(schema_compiler *c, const char *keyword, const char *what);
 brink_status schema_malformed(schema_compiler *c, const char *keyword, const char *expected);
 
+bool schema_is_note(const char *name);
 /* Refuses keywords that are not known, and values of a wrong type. */
 brink_status schema_check(schema_compiler *c, yyjson_val *schema);
 /* Looks for $id below the root. */
@@ -91,6 +119,11 @@ brink_status schema_resolve(schema_compiler *c, const char *reference, yyjson_va
 /* A count such as minItems; `otherwise` if there is none. */
 brink_status schema_count(schema_compiler *c, yyjson_val *schema, const char *keyword,
                           uint32_t otherwise, uint32_t *out);
+
+/* What the item says of a pair such as minItems and maxItems: 0 and GRAMMAR_ENDLESS if nothing; a
+   low above the high where nothing will do. */
+brink_status item_bounds(schema_compiler *c, const item *one, const char *least, const char *most,
+                         uint32_t *low, uint32_t *high);
 
 /* Type names as a mask. */
 enum {
@@ -107,7 +140,9 @@ brink_status schema_types(schema_compiler *c, yyjson_val *schema, uint32_t *mask
 
 /* Nodes for the leaf's parts; 0 where nothing fits. */
 brink_status leaf_literal(schema_compiler *c, uint32_t which, uint32_t *node);
-brink_status leaf_number(schema_compiler *c, const conjunction *leaf, bool integer, uint32_t *node);
+/* `types`: TYPE_INTEGER, TYPE_NUMBER or both. */
+brink_status leaf_number(schema_compiler *c, const conjunction *leaf, uint32_t types,
+                         uint32_t *node);
 brink_status leaf_string(schema_compiler *c, const conjunction *leaf, uint32_t *node);
 /* What a string must be; NULL: anything. Also used for names of properties. */
 brink_status leaf_string_body(schema_compiler *c, const conjunction *leaf, bool lengths, dfa **out);
@@ -117,7 +152,16 @@ brink_status leaf_object(schema_compiler *c, const conjunction *leaf, uint32_t *
 /* Whether the automaton accepts the text as a JSON string spells it. */
 bool schema_text_matches(const dfa *d, const char *text, uint32_t size);
 
-/* The check that grammar_measure calls: branches of oneOf exclude one another. */
+/* schema_split.c: the item decided, one conjunction a branch. The branches' nodes are in the scratch
+   arena. */
+brink_status schema_split(schema_compiler *c, const item_list *list, uint32_t at, uint32_t **nodes,
+                          uint32_t *count);
+/* The types that all of a leaf's items allow; bits of `literals`: null, false, true. */
+brink_status schema_leaf_types(schema_compiler *c, const item *items, uint32_t count,
+                               uint32_t *mask, uint32_t *literals);
+
+/* The check that grammar_measure calls: branches of oneOf exclude one another. Those that may not
+   are added to c->overlapping. */
 brink_status schema_check_splits(grammar_builder *b);
 
 /* The pattern of a format, NULL if it is not supported. */

@@ -14,6 +14,7 @@ typedef enum keyword_kind {
     KEYWORD_LIST,    /* a list of one schema or more   */
     KEYWORD_VALUES,
     KEYWORD_NAMES,
+    KEYWORD_NAME_LISTS, /* an object of lists of names */
     KEYWORD_TEXT,
     KEYWORD_FLAG,
     KEYWORD_TYPE
@@ -39,6 +40,9 @@ static const struct {
     {"contentEncoding", KEYWORD_NOTE},
     {"contentMediaType", KEYWORD_NOTE},
     {"contentSchema", KEYWORD_NOTE},
+    {"markdownDescription", KEYWORD_NOTE},
+    {"enumDescriptions", KEYWORD_NOTE},
+    {"deprecationMessage", KEYWORD_NOTE},
     {"const", KEYWORD_NOTE},
     {"$ref", KEYWORD_TEXT},
     {"type", KEYWORD_TYPE},
@@ -46,6 +50,12 @@ static const struct {
     {"allOf", KEYWORD_LIST},
     {"anyOf", KEYWORD_LIST},
     {"oneOf", KEYWORD_LIST},
+    {"not", KEYWORD_SCHEMA},
+    {"if", KEYWORD_SCHEMA},
+    {"then", KEYWORD_SCHEMA},
+    {"else", KEYWORD_SCHEMA},
+    {"dependentRequired", KEYWORD_NAME_LISTS},
+    {"dependentSchemas", KEYWORD_SCHEMAS},
     {"properties", KEYWORD_SCHEMAS},
     {"patternProperties", KEYWORD_SCHEMAS},
     {"additionalProperties", KEYWORD_SCHEMA},
@@ -112,12 +122,37 @@ static const char *misfit(keyword_kind kind, yyjson_val *v)
         yyjson_arr_foreach(schema_each(v), i, n,
                            one) if (!yyjson_is_str(one)) return "a list of names";
         return NULL;
+    case KEYWORD_NAME_LISTS:
+        if (!yyjson_is_obj(v))
+            return "an object of lists of names";
+        yyjson_obj_foreach(schema_each(v), i, n, key, one)
+        {
+            if (misfit(KEYWORD_NAMES, one) != NULL)
+                return "an object of lists of names";
+        }
+        return NULL;
     case KEYWORD_TEXT:
         return yyjson_is_str(v) ? NULL : "a text";
     case KEYWORD_FLAG:
         return yyjson_is_bool(v) ? NULL : "true or false";
     }
     return NULL;
+}
+
+/* The keyword's place in the table, or behind it. x-… are notes by common agreement. */
+static size_t keyword_named(const char *name)
+{
+    size_t k = 0, count = sizeof keywords / sizeof *keywords;
+    name = strncmp(name, "x-", 2) == 0 ? "$comment" : name;
+    while (k < count && strcmp(keywords[k].name, name) != 0)
+        k++;
+    return k;
+}
+
+bool schema_is_note(const char *name)
+{
+    size_t k = keyword_named(name);
+    return k < sizeof keywords / sizeof *keywords && keywords[k].kind == KEYWORD_NOTE;
 }
 
 brink_status schema_check(schema_compiler *c, yyjson_val *schema)
@@ -130,10 +165,8 @@ brink_status schema_check(schema_compiler *c, yyjson_val *schema)
     yyjson_obj_foreach(schema_each(schema), i, n, key, value)
     {
         const char *name = yyjson_get_str(key), *expected;
-        size_t k = 0, count = sizeof keywords / sizeof *keywords;
-        while (k < count && strcmp(keywords[k].name, name) != 0)
-            k++;
-        if (k == count)
+        size_t k = keyword_named(name);
+        if (k == sizeof keywords / sizeof *keywords)
             return schema_refuse(c, name, "");
         if (strcmp(name, "$schema") == 0 && yyjson_is_str(value) &&
             strstr(yyjson_get_str(value), "://json-schema.org/") == NULL)
@@ -145,13 +178,38 @@ brink_status schema_check(schema_compiler *c, yyjson_val *schema)
     return dfa_spend(&c->b.work, n * 8);
 }
 
+static uint32_t count_of(yyjson_val *v)
+{
+    double value = yyjson_get_num(v);
+    return value >= GRAMMAR_ENDLESS ? GRAMMAR_ENDLESS - 1 : (uint32_t)value;
+}
+
 brink_status schema_count(schema_compiler *c, yyjson_val *schema, const char *keyword,
                           uint32_t otherwise, uint32_t *out)
 {
     yyjson_val *v = yyjson_obj_get(schema, keyword);
-    double value = v != NULL ? yyjson_get_num(v) : otherwise;
-    *out = value >= GRAMMAR_ENDLESS ? GRAMMAR_ENDLESS - (v != NULL) : (uint32_t)value;
+    *out = v != NULL ? count_of(v) : otherwise;
     (void)c;
+    return BRINK_OK;
+}
+
+brink_status item_bounds(schema_compiler *c, const item *one, const char *least, const char *most,
+                         uint32_t *low, uint32_t *high)
+{
+    *low = 0;
+    *high = GRAMMAR_ENDLESS;
+    if (one->kind == ITEM_BASE) {
+        TRY(schema_count(c, one->json, least, 0, low));
+        return schema_count(c, one->json, most, GRAMMAR_ENDLESS, high);
+    }
+    if (item_failing(one, least) != NULL) {
+        uint32_t count = count_of(schema_member(one->json));
+        *low = count == 0; /* nothing is less: none at all */
+        *high = count == 0 ? 0 : count - 1;
+    } else if (item_failing(one, most) != NULL) {
+        uint32_t count = count_of(schema_member(one->json));
+        *low = count + (count < GRAMMAR_ENDLESS - 1);
+    }
     return BRINK_OK;
 }
 
@@ -301,10 +359,15 @@ brink_status schema_resolve(schema_compiler *c, const char *reference, yyjson_va
     "[A-Za-z][A-Za-z0-9+.-]*:(?://(?:" USER_CHAR "*@)?(?:" NAME_CHAR "*|\\[" IPV6                  \
     "\\])(?::[0-9]*)?" SEGMENTS "|/(?:" PATH_CHAR "+" SEGMENTS ")?|" PATH_CHAR "+" SEGMENTS        \
     "|)(?:\\?(?:" PATH_CHAR "|[/?])*)?(?:#(?:" PATH_CHAR "|[/?])*)?"
+#define REFERENCE                                                                                  \
+    "(?:" URI "|(?://(?:" USER_CHAR "*@)?(?:" NAME_CHAR "*|\\[" IPV6 "\\])(?::[0-9]*)?" SEGMENTS   \
+    "|/(?:" PATH_CHAR "+" SEGMENTS ")?|(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{2})+" SEGMENTS  \
+    "|)(?:\\?(?:" PATH_CHAR "|[/?])*)?(?:#(?:" PATH_CHAR "|[/?])*)?)"
+#define HOST "[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9])?"
 #define OCTET "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 
 /* RFC 3339 without leap seconds; RFC 4122; RFC 5321 without quoted names and address literals; RFC
-   4291; RFC 3986 (no IPvFuture); RFC 6901. */
+   4291; RFC 3986 (no IPvFuture); RFC 6901; RFC 1123, at most six labels of 40. */
 const char *schema_format(const char *name)
 {
     static const char *const formats[][2] = {
@@ -318,6 +381,8 @@ const char *schema_format(const char *name)
         {"duration",
          "^P(?:(?:[0-9]+D|" MONTHS "|[0-9]+Y(?:" MONTHS ")?)(?:" CLOCK ")?|" CLOCK "|[0-9]+W)$"},
         {"uri", "^" URI "$"},
+        {"uri-reference", "^" REFERENCE "$"},
+        {"hostname", "^" HOST "(?:\\." HOST "){0,5}$"},
         {"json-pointer", "^(?:/(?:[^~/]|~[01])*)*$"},
     };
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)

@@ -1,5 +1,7 @@
 /* schema_leaf.c — assertions on numbers and strings: each becomes an automaton, and all that hold
-   at one place are intersected. */
+   at one place are intersected; those that must fail are taken away. Values of numbers are taken
+   away from numbers without an exponent only, as the automata of values are of no others; integers
+   and multiples only from numbers of so few digits that a reader's doubles tell them apart. */
 #include "text/schema_internal.h"
 
 #include <math.h>
@@ -52,6 +54,64 @@ static brink_status narrow_number(schema_compiler *c, dfa **all, number_rule_kin
     return narrow(c, all, one);
 }
 
+static brink_status number_of(schema_compiler *c, number_rule_kind kind, yyjson_val *value,
+                              dfa **out)
+{
+    *out = NULL;
+    return narrow_number(c, out, kind, value);
+}
+
+/* All numbers but `value`, without exponents. */
+static brink_status narrow_unequal(schema_compiler *c, dfa **all, yyjson_val *value)
+{
+    dfa *low, *high, *both;
+    TRY(number_of(c, NUMBER_BELOW, value, &low));
+    TRY(number_of(c, NUMBER_ABOVE, value, &high));
+    TRY(dfa_unite(&c->b.work, low, high, &c->b.work.scratch, &both));
+    return narrow(c, all, both);
+}
+
+/* *all without what `kind` describes. */
+static brink_status without(schema_compiler *c, dfa **all, number_rule_kind kind, yyjson_val *value)
+{
+    static const char few[] = "-?(?:0|[1-9][0-9]{0,8})(?:\\.[0-9]{1,6})?";
+    dfa *one, *short_ones;
+    TRY(number_of(c, kind, value, &one));
+    TRY(pattern_compile(&c->b.work, SPELL_UTF8, true, few, sizeof few - 1, &c->b.work.scratch,
+                        &short_ones));
+    TRY(narrow(c, all, short_ones));
+    return dfa_subtract(&c->b.work, *all, one, &c->b.work.scratch, all);
+}
+
+/* A keyword about numbers that must not be satisfied. */
+static brink_status narrow_failing(schema_compiler *c, dfa **all, const item *failing)
+{
+    static const struct {
+        const char *keyword;
+        number_rule_kind kind;
+    } rules[] = {
+        {"minimum", NUMBER_BELOW},
+        {"maximum", NUMBER_ABOVE},
+        {"exclusiveMinimum", NUMBER_AT_MOST},
+        {"exclusiveMaximum", NUMBER_AT_LEAST},
+    };
+    yyjson_val *value, *one;
+    size_t i, n;
+    for (size_t k = 0; k < sizeof rules / sizeof *rules; k++)
+        if ((value = item_failing(failing, rules[k].keyword)) != NULL)
+            TRY(narrow_number(c, all, rules[k].kind, value));
+    if ((value = item_failing(failing, "const")) != NULL && yyjson_is_num(value))
+        TRY(narrow_unequal(c, all, value));
+    yyjson_arr_foreach(schema_each(item_failing(failing, "enum")), i, n, one)
+    {
+        if (yyjson_is_num(one))
+            TRY(narrow_unequal(c, all, one));
+    }
+    if ((value = item_failing(failing, "multipleOf")) != NULL)
+        TRY(without(c, all, NUMBER_MULTIPLE, value));
+    return BRINK_OK;
+}
+
 /* Moves what was made in between to where the grammar's automata are. */
 static brink_status keep(schema_compiler *c, dfa *d, uint32_t *node)
 {
@@ -61,7 +121,8 @@ static brink_status keep(schema_compiler *c, dfa *d, uint32_t *node)
     return grammar_terminal(&c->b, kept, node);
 }
 
-brink_status leaf_number(schema_compiler *c, const conjunction *leaf, bool integer, uint32_t *node)
+brink_status leaf_number(schema_compiler *c, const conjunction *leaf, uint32_t types,
+                         uint32_t *node)
 {
     static const struct {
         const char *keyword;
@@ -73,10 +134,12 @@ brink_status leaf_number(schema_compiler *c, const conjunction *leaf, bool integ
     };
     dfa *all = NULL;
     TRY(narrow_number(c, &all,
-                      !integer           ? NUMBER_ANY
-                      : c->options.plain ? NUMBER_DIGITS
-                                         : NUMBER_INTEGER,
+                      types != TYPE_INTEGER ? NUMBER_ANY
+                      : c->options.plain    ? NUMBER_DIGITS
+                                            : NUMBER_INTEGER,
                       NULL));
+    if (types == TYPE_NUMBER)
+        TRY(without(c, &all, NUMBER_INTEGER, NULL));
     for (uint32_t i = 0; i < leaf->count; i++) {
         yyjson_val *json = leaf->items[i].json, *value;
         if (leaf->items[i].kind == ITEM_VALUE) {
@@ -87,14 +150,23 @@ brink_status leaf_number(schema_compiler *c, const conjunction *leaf, bool integ
              k++)
             if ((value = yyjson_obj_get(json, rules[k].keyword)) != NULL)
                 TRY(narrow_number(c, &all, rules[k].kind, value));
+        TRY(narrow_failing(c, &all, &leaf->items[i]));
     }
     return keep(c, all, node);
 }
 
 /* ── Strings ── */
 
-/* One of the strings of a list, or the string itself. */
-static brink_status narrow_texts(schema_compiler *c, dfa **all, yyjson_val *texts)
+/* *all becomes what is in `one` too or, with `fails`, what is not. */
+static brink_status narrow_or_not(schema_compiler *c, dfa **all, dfa *one, bool fails)
+{
+    if (!fails)
+        return narrow(c, all, one);
+    return dfa_subtract(&c->b.work, *all != NULL ? *all : c->any, one, &c->b.work.scratch, all);
+}
+
+/* One of the strings of a list, or the string itself; `fails`: none of them. */
+static brink_status narrow_texts(schema_compiler *c, dfa **all, yyjson_val *texts, bool fails)
 {
     nfa n;
     uint32_t start, end, first;
@@ -119,15 +191,32 @@ static brink_status narrow_texts(schema_compiler *c, dfa **all, yyjson_val *text
     if (status == BRINK_OK)
         status = nfa_compile(&n, start, &c->b.work.scratch, &one);
     nfa_free(&n);
-    return status == BRINK_OK ? narrow(c, all, one) : status;
+    return status == BRINK_OK ? narrow_or_not(c, all, one, fails) : status;
 }
 
 static brink_status narrow_pattern(schema_compiler *c, dfa **all, const char *pattern,
-                                   uint32_t bytes)
+                                   uint32_t bytes, bool fails)
 {
     dfa *one;
     TRY(pattern_compile(&c->b.work, c->how, false, pattern, bytes, &c->b.work.scratch, &one));
-    return narrow(c, all, one);
+    return narrow_or_not(c, all, one, fails);
+}
+
+/* What `pattern` and `format` (either may be NULL) say of a string, to be satisfied or not. */
+static brink_status narrow_content(schema_compiler *c, dfa **all, yyjson_val *pattern,
+                                   yyjson_val *format, bool fails)
+{
+    if (pattern != NULL)
+        TRY(narrow_pattern(c, all, yyjson_get_str(pattern), (uint32_t)yyjson_get_len(pattern),
+                           fails));
+    if (format == NULL)
+        return BRINK_OK;
+    const char *text = schema_format(yyjson_get_str(format));
+    if (text == NULL)
+        return core_fail(c->context, BRINK_UNSUPPORTED,
+                         "%s: keyword \"format\" \"%.60s\" is not supported", c->b.where,
+                         yyjson_get_str(format));
+    return narrow_pattern(c, all, text, (uint32_t)strlen(text), fails);
 }
 
 /* The tightest lengths of the leaf. */
@@ -138,10 +227,7 @@ static brink_status lengths_of(schema_compiler *c, const conjunction *leaf, uint
     *high = GRAMMAR_ENDLESS;
     for (uint32_t i = 0; i < leaf->count; i++) {
         uint32_t least, most;
-        if (leaf->items[i].kind != ITEM_BASE)
-            continue;
-        TRY(schema_count(c, leaf->items[i].json, "minLength", 0, &least));
-        TRY(schema_count(c, leaf->items[i].json, "maxLength", GRAMMAR_ENDLESS, &most));
+        TRY(item_bounds(c, &leaf->items[i], "minLength", "maxLength", &least, &most));
         *low = least > *low ? least : *low;
         *high = most < *high ? most : *high;
     }
@@ -155,21 +241,18 @@ brink_status leaf_string_body(schema_compiler *c, const conjunction *leaf, bool 
     for (uint32_t i = 0; i < leaf->count; i++) {
         yyjson_val *json = leaf->items[i].json, *text;
         if (leaf->items[i].kind == ITEM_VALUE)
-            TRY(narrow_texts(c, &all, json));
+            TRY(narrow_texts(c, &all, json, false));
         if (leaf->items[i].kind == ITEM_TEXTS)
-            TRY(narrow_texts(c, &all, yyjson_obj_get(json, "enum")));
+            TRY(narrow_texts(c, &all, yyjson_obj_get(json, "enum"), false));
+        if ((text = item_failing(&leaf->items[i], "enum")) != NULL ||
+            (text = item_failing(&leaf->items[i], "const")) != NULL)
+            TRY(narrow_texts(c, &all, text, true));
+        TRY(narrow_content(c, &all, item_failing(&leaf->items[i], "pattern"),
+                           item_failing(&leaf->items[i], "format"), true));
         if (leaf->items[i].kind != ITEM_BASE)
             continue;
-        if ((text = yyjson_obj_get(json, "pattern")) != NULL)
-            TRY(narrow_pattern(c, &all, yyjson_get_str(text), (uint32_t)yyjson_get_len(text)));
-        if ((text = yyjson_obj_get(json, "format")) != NULL) {
-            const char *pattern = schema_format(yyjson_get_str(text));
-            if (pattern == NULL)
-                return core_fail(c->context, BRINK_UNSUPPORTED,
-                                 "%s: keyword \"format\" \"%.60s\" is not supported", c->b.where,
-                                 yyjson_get_str(text));
-            TRY(narrow_pattern(c, &all, pattern, (uint32_t)strlen(pattern)));
-        }
+        TRY(narrow_content(c, &all, yyjson_obj_get(json, "pattern"), yyjson_obj_get(json, "format"),
+                           false));
     }
     TRY(lengths_of(c, leaf, &low, &high));
     if ((low != 0 || high != GRAMMAR_ENDLESS) && (lengths || all != NULL)) {
@@ -264,16 +347,15 @@ brink_status leaf_array(schema_compiler *c, const conjunction *leaf, uint32_t *n
         yyjson_val *json = leaf->items[i].json;
         uint64_t size;
         uint32_t least, most;
+        TRY(item_bounds(c, &leaf->items[i], "minItems", "maxItems", &least, &most));
+        low = least > low ? least : low;
+        high = most < high ? most : high;
         if (leaf->items[i].kind == ITEM_VALUE) {
             size = yyjson_arr_size(json);
             low = size > low ? (uint32_t)size : low;
             high = size < high ? (uint32_t)size : high;
         } else if (leaf->items[i].kind == ITEM_BASE) {
             size = yyjson_arr_size(yyjson_obj_get(json, "prefixItems"));
-            TRY(schema_count(c, json, "minItems", 0, &least));
-            TRY(schema_count(c, json, "maxItems", GRAMMAR_ENDLESS, &most));
-            low = least > low ? least : low;
-            high = most < high ? most : high;
             unique = unique || yyjson_is_true(yyjson_obj_get(json, "uniqueItems"));
         } else {
             continue;

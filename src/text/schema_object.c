@@ -60,8 +60,13 @@ static brink_status gather(schema_compiler *c, members *m)
     size_t k, n;
     for (uint32_t i = 0; i < m->leaf->count; i++) {
         yyjson_val *json = m->leaf->items[i].json;
-        uint32_t least, most;
-        if (m->leaf->items[i].kind == ITEM_VALUE) {
+        uint32_t least, most, kind = m->leaf->items[i].kind;
+        if (kind == ITEM_WITH || kind == ITEM_WITHOUT || kind == ITEM_UNLIKE)
+            TRY(add_name(c, m, json, kind != ITEM_WITHOUT));
+        TRY(item_bounds(c, &m->leaf->items[i], "minProperties", "maxProperties", &least, &most));
+        m->low = least > m->low ? least : m->low;
+        m->high = most < m->high ? most : m->high;
+        if (kind == ITEM_VALUE) {
             yyjson_obj_foreach(schema_each(json), k, n, key, value) TRY(add_name(c, m, key, true));
             m->closed = true;
         }
@@ -79,10 +84,6 @@ static brink_status gather(schema_compiler *c, members *m)
         if (yyjson_obj_size(patterns) == 0 &&
             (yyjson_is_false(others) || (c->options.closed && properties != NULL && !others)))
             m->closed = true;
-        TRY(schema_count(c, json, "minProperties", 0, &least));
-        TRY(schema_count(c, json, "maxProperties", GRAMMAR_ENDLESS, &most));
-        m->low = least > m->low ? least : m->low;
-        m->high = most < m->high ? most : m->high;
     }
     return BRINK_OK;
 }
@@ -95,6 +96,11 @@ static brink_status member_node(schema_compiler *c, const members *m, const char
     for (uint32_t i = 0; i < m->leaf->count; i++) {
         yyjson_val *json = m->leaf->items[i].json, *one;
         bool covered = false;
+        uint32_t kind = m->leaf->items[i].kind;
+        if (name != NULL && kind == ITEM_WITHOUT && yyjson_equals_strn(json, name, size))
+            list.never = true;
+        if (name != NULL && kind == ITEM_UNLIKE && yyjson_equals_strn(json, name, size))
+            items_add(&list, ITEM_NOT, schema_member(json));
         if (m->leaf->items[i].kind == ITEM_VALUE) {
             one = name != NULL ? yyjson_obj_getn(json, name, size) : NULL;
             if (one != NULL)
@@ -118,8 +124,9 @@ static brink_status member_node(schema_compiler *c, const members *m, const char
             }
         if (!covered && others != NULL)
             items_add(&list, ITEM_SCHEMA, others);
-        else if (!covered && c->options.closed && properties != NULL)
-            list.never = true;
+        else if (!covered && c->options.closed && properties != NULL && name == NULL &&
+                 matched == 0)
+            list.never = true; /* none of the schemas here speaks of such keys */
     }
     return schema_node(c, &list, node);
 }
@@ -189,7 +196,7 @@ static brink_status allowed_names(schema_compiler *c, const members *m, dfa **ou
             continue;
         }
         TRY(schema_check(c, names));
-        static const char *const splitting[] = {"$ref", "allOf", "anyOf", "oneOf"};
+        static const char *const splitting[] = {"$ref", "allOf", "anyOf", "oneOf", "not", "if"};
         for (size_t k = 0; k < sizeof splitting / sizeof *splitting; k++)
             if (yyjson_obj_get(names, splitting[k]) != NULL)
                 return schema_refuse(c, "propertyNames", "with more than simple keywords");
