@@ -94,15 +94,20 @@ static brink_status measure(dfa_work *work, const uint16_t *next, uint32_t count
     uint32_t *head = core_calloc(work->context, count + 3ull, sizeof *head);
     uint32_t *sources = core_alloc(work->context, edges * sizeof *sources + 4);
     uint32_t *queue = core_alloc(work->context, (count + 1ull) * sizeof *queue);
+    const uint16_t *row = next, first = near[0] != 0; /* the dead state leads nowhere */
     brink_status status = head && sources && queue ? BRINK_OK : BRINK_OUT_OF_MEMORY;
     if (status == BRINK_OK) {
-        for (uint64_t i = 0; i < edges; i++)
-            head[next[i] + 2u] += use == NULL || use[i % columns];
+        for (uint32_t s = 1; s <= count; s++, row += columns)
+            for (uint32_t c = 0; c < columns; c++)
+                if (row[c] >= first && (use == NULL || use[c]))
+                    head[row[c] + 2u]++;
         for (uint32_t s = 0; s <= count; s++)
             head[s + 2] += head[s + 1];
-        for (uint64_t i = 0; i < edges; i++) /* head[s] .. head[s + 1] once all are counted up */
-            if (use == NULL || use[i % columns])
-                sources[head[next[i] + 1u]++] = (uint32_t)(i / columns) + 1;
+        row = next;
+        for (uint32_t s = 1; s <= count; s++, row += columns)
+            for (uint32_t c = 0; c < columns; c++)
+                if (row[c] >= first && (use == NULL || use[c]))
+                    sources[head[row[c] + 1u]++] = s; /* head[t] .. head[t + 1] when all are in */
         uint32_t from = 0, to = 0;
         for (uint32_t s = 0; s <= count; s++)
             if (near[s] == 0)
@@ -365,30 +370,44 @@ brink_status dfa_relabel(dfa_work *work, const dfa *d, const uint16_t *map, aren
     return dfa_product(work, &d, 1, 1, mapped, (void *)(uintptr_t)map, memory, out);
 }
 
-bool dfa_path(const dfa *d, const dfa_search *search, uint32_t state, uint16_t label, uint8_t *text,
-              uint32_t room, uint32_t *length)
+/* A breadth-first walk, as far as it has to go; the next path from the same state goes on with it. */
+static uint32_t search_on(const dfa *d, dfa_search *search, uint32_t state, uint16_t label)
 {
-    uint32_t head = 0, tail = 0, found = 0, n = 0;
-    memset(search->from, 0, d->states * sizeof *search->from);
-    search->from[state] = (uint16_t)state;
-    search->queue[tail++] = (uint16_t)state;
-    while (head < tail && found == 0) {
-        uint32_t s = search->queue[head++];
-        if (d->label[s] != 0 && (label == 0 || d->label[s] == label)) {
-            found = s;
-            break;
-        }
+    if (search->d != d || search->state != state) {
+        memset(search->from, 0, d->states * sizeof *search->from);
+        search->d = d;
+        search->state = state;
+        search->from[state] = (uint16_t)state;
+        search->queue[0] = (uint16_t)state;
+        search->head = 0;
+        search->tail = 1;
+    }
+    for (uint32_t i = 0;; i++) {
+        if (i == search->tail)
+            return 0;
+        uint32_t s = search->queue[i];
+        if (d->label[s] != 0 && (label == 0 || d->label[s] == label))
+            return s;
+        if (i < search->head)
+            continue;
+        search->head = i + 1;
         /* printable bytes first, so that what is closed by itself reads well */
-        for (uint32_t i = 0; i < 256; i++) {
-            uint8_t byte = (uint8_t)(i + 0x30);
+        for (uint32_t k = 0; k < 256; k++) {
+            uint8_t byte = (uint8_t)(k + 0x30);
             uint32_t to = dfa_step(d, s, byte);
             if (to != DFA_DEAD && search->from[to] == 0) {
                 search->from[to] = (uint16_t)s;
                 search->byte[to] = byte;
-                search->queue[tail++] = (uint16_t)to;
+                search->queue[search->tail++] = (uint16_t)to;
             }
         }
     }
+}
+
+bool dfa_path(const dfa *d, dfa_search *search, uint32_t state, uint16_t label, uint8_t *text,
+              uint32_t room, uint32_t *length)
+{
+    uint32_t found = search_on(d, search, state, label), n = 0;
     if (found == 0)
         return false;
     for (uint32_t s = found; s != state; s = search->from[s])

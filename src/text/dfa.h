@@ -81,13 +81,15 @@ brink_status dfa_relabel(dfa_work *work, const dfa *d, const uint16_t *map, aren
                          dfa **out);
 
 /* Appends to text the shortest bytes from `state` to a state of that label (0: any); false if there
-   are none or more than `room`. `seen` and `queue` have room for d->states. */
+   are none or more than `room`. The memory has room for d->states; the rest is zero at first. */
 typedef struct dfa_search {
     uint16_t *from;  /* [states] */
     uint8_t *byte;   /* [states] */
     uint16_t *queue; /* [states] */
+    const dfa *d;    /* the walk so far: */
+    uint32_t state, head, tail;
 } dfa_search;
-bool dfa_path(const dfa *d, const dfa_search *search, uint32_t state, uint16_t label, uint8_t *text,
+bool dfa_path(const dfa *d, dfa_search *search, uint32_t state, uint16_t label, uint8_t *text,
               uint32_t room, uint32_t *length);
 
 /* For each state how many plain bytes lead, at the least, to a dead or a stirred one; 0 for those,

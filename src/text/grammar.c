@@ -400,9 +400,9 @@ static brink_status spell_labels(grammar_builder *b, object_rule *o)
 {
     uint8_t text[1024];
     uint32_t states = o->keys->states;
-    dfa_search search = {ARENA_ARRAY(&b->work.scratch, uint16_t, states),
-                         ARENA_ARRAY(&b->work.scratch, uint8_t, states),
-                         ARENA_ARRAY(&b->work.scratch, uint16_t, states)};
+    dfa_search search = {.from = ARENA_ARRAY(&b->work.scratch, uint16_t, states),
+                         .byte = ARENA_ARRAY(&b->work.scratch, uint8_t, states),
+                         .queue = ARENA_ARRAY(&b->work.scratch, uint16_t, states)};
     o->texts = (const char **)arena_array(&b->g->memory, o->labels + 1ull, sizeof *o->texts);
     o->sizes = ARENA_ARRAY(&b->g->memory, uint32_t, o->labels + 1ull);
     if (!search.from || !search.byte || !search.queue || !o->texts || !o->sizes)

@@ -237,7 +237,8 @@ static brink_status close_state(grammar_state *s, bool counts, buffer *out, uint
     *size = 0;
     if (memory == NULL)
         return BRINK_OUT_OF_MEMORY;
-    c.search = (dfa_search){memory, (uint8_t *)(memory + 2 * states), memory + states};
+    c.search = (dfa_search){
+        .from = memory, .byte = (uint8_t *)(memory + 2 * states), .queue = memory + states};
     brink_status status = close_all(&c, size);
     core_free(context, memory);
     *out = c.out;
