@@ -19,6 +19,7 @@ SUITES = {
     "language-gemma3": "Gemma 3 270M natively, beside llama.cpp",
     "graphs": "Graphs natively, beside onnxruntime",
     "embed": "Texts to vectors, beside onnxruntime",
+    "masks": "Masks of a vocabulary under JSON Schemas, beside llguidance",
     "browser": "In Chromium, beside wllama and onnxruntime-web",
     "browser-gemma3": "Gemma 3 270M in Chromium, beside wllama",
     "startup": "Start-up in a fresh browser profile",

@@ -259,7 +259,8 @@ int main(int argc, char **argv)
         yyjson_val *texts = yyjson_obj_get(request.root, "texts");
         schema_options options = {.plain = json_bool(request.root, "plain", false),
                                   .no_space = json_bool(request.root, "no_space", false),
-                                  .closed = json_bool(request.root, "closed", false)};
+                                  .closed = json_bool(request.root, "closed", false),
+                                  .max_space = (uint32_t)json_int(request.root, "max_space", 0)};
         uint64_t start = busy();
         bool notation = json_bool(request.root, "notation", false);
         brink_status status = notation ? grammar_create(context, NULL, yyjson_get_str(schema),
