@@ -1,7 +1,9 @@
 /* constraint.c — see constraint.h.
 
    The model's tokens are put in a tree once, when the first grammar is made. What has to follow is written in
-   the longest tokens, but for the last of them: the model might join it with what follows. */
+   the longest tokens, but for the last of them: the model might join it with what follows. Whether a text can
+   still be completed is asked of its distance in bytes first; the completion is spelled only where the budget
+   is so near that its count of tokens matters. */
 #include "pipelines/constraint.h"
 
 #include "text/buffer.h"
@@ -15,7 +17,8 @@ struct constraint {
     grammar_state *state, *tried;
     uint32_t *allowed; /* [words] */
     uint32_t words;
-    char *text; /* what has to follow, or completes the text */
+    bool has_bytes; /* the vocabulary spells each byte, so no text needs more tokens than bytes */
+    char *text;     /* what has to follow, or completes the text */
     uint32_t text_capacity;
     token_run close; /* that completion, in tokens */
 };
@@ -111,6 +114,27 @@ static brink_status find_close(constraint *c, grammar_state *s, uint32_t left, b
     return BRINK_OK;
 }
 
+/* *fits: what completes the text from a state is of at most `left` tokens. */
+static brink_status can_close(constraint *c, grammar_state *s, uint32_t left, bool *fits)
+{
+    uint64_t bytes;
+    TRY(grammar_distance(s, &bytes));
+    *fits = c->has_bytes && bytes <= left;
+    return *fits ? BRINK_OK : find_close(c, s, left, fits);
+}
+
+static bool spells_bytes(const token_trie *trie)
+{
+    uint32_t id, count;
+    uint64_t covered, all = 0;
+    for (uint32_t b = 0; b < 256; b++) {
+        char byte = (char)b;
+        token_trie_split(trie, &byte, 1, &id, 1, &count, &covered);
+        all += covered;
+    }
+    return all == 256;
+}
+
 brink_status constraint_create(const brink_grammar *g, uint32_t most, constraint **out)
 {
     *out = NULL;
@@ -119,6 +143,7 @@ brink_status constraint_create(const brink_grammar *g, uint32_t most, constraint
         return BRINK_OUT_OF_MEMORY;
     c->context = g->model->context;
     c->trie = g->model->trie;
+    c->has_bytes = spells_bytes(c->trie);
     bool fits = true;
     brink_status status = reserve_text(c, 256);
     if (status == BRINK_OK)
@@ -208,7 +233,7 @@ static brink_status add_forced(constraint *c, uint32_t left, token_run *run)
     }
     fits = run->count - before <= left;
     if (fits)
-        TRY(find_close(c, c->tried, left - (run->count - before), &fits));
+        TRY(can_close(c, c->tried, left - (run->count - before), &fits));
     if (fits)
         return grammar_state_copy(c->state, c->tried);
     run->count = before;
@@ -227,7 +252,7 @@ brink_status constraint_take(constraint *c, uint32_t token, uint32_t left, token
     if (size != 0)
         TRY(grammar_advance(c->tried, bytes, size, &fits));
     if (fits)
-        TRY(find_close(c, c->tried, left, &fits));
+        TRY(can_close(c, c->tried, left, &fits));
     if (!fits) {
         TRY(find_close(c, c->state, left + 1, &fits));
         TRY(reserve(c, run, c->close.count));

@@ -1,7 +1,8 @@
 /* schema_leaf.c — assertions on numbers and strings: each becomes an automaton, and all that hold
    at one place are intersected; those that must fail are taken away. Values of numbers are taken
    away from numbers without an exponent only, as the automata of values are of no others; integers
-   and multiples only from numbers of so few digits that a reader's doubles tell them apart. */
+   and multiples only from numbers of so few digits that a reader's doubles tell them apart, to which
+   multipleOf keeps too. */
 #include "text/schema_internal.h"
 
 #include <math.h>
@@ -71,15 +72,22 @@ static brink_status narrow_unequal(schema_compiler *c, dfa **all, yyjson_val *va
     return narrow(c, all, both);
 }
 
+/* Numbers of so few digits that doubles hold them well enough to be divided. */
+static brink_status narrow_digits(schema_compiler *c, dfa **all)
+{
+    static const char few[] = "-?(?:0|[1-9][0-9]{0,14}|(?:0|[1-9][0-9]{0,8})\\.[0-9]{1,6})";
+    dfa *one;
+    TRY(pattern_compile(&c->b.work, SPELL_UTF8, true, few, sizeof few - 1, &c->b.work.scratch,
+                        &one));
+    return narrow(c, all, one);
+}
+
 /* *all without what `kind` describes. */
 static brink_status without(schema_compiler *c, dfa **all, number_rule_kind kind, yyjson_val *value)
 {
-    static const char few[] = "-?(?:0|[1-9][0-9]{0,8})(?:\\.[0-9]{1,6})?";
-    dfa *one, *short_ones;
+    dfa *one;
     TRY(number_of(c, kind, value, &one));
-    TRY(pattern_compile(&c->b.work, SPELL_UTF8, true, few, sizeof few - 1, &c->b.work.scratch,
-                        &short_ones));
-    TRY(narrow(c, all, short_ones));
+    TRY(narrow_digits(c, all));
     return dfa_subtract(&c->b.work, *all, one, &c->b.work.scratch, all);
 }
 
@@ -150,6 +158,8 @@ brink_status leaf_number(schema_compiler *c, const conjunction *leaf, uint32_t t
              k++)
             if ((value = yyjson_obj_get(json, rules[k].keyword)) != NULL)
                 TRY(narrow_number(c, &all, rules[k].kind, value));
+        if (leaf->items[i].kind == ITEM_BASE && yyjson_obj_get(json, "multipleOf") != NULL)
+            TRY(narrow_digits(c, &all));
         TRY(narrow_failing(c, &all, &leaf->items[i]));
     }
     return keep(c, all, node);
