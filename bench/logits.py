@@ -39,8 +39,11 @@ def f32_session(folder: Path, scratch: Path) -> onnxruntime.InferenceSession:
     )
 
 
-def brink_run(folder: Path, scratch: Path, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def brink_run(
+    folder: Path, scratch: Path, feeds: dict[str, np.ndarray], backend: str
+) -> dict[str, np.ndarray]:
     command = [BRINK, "run", folder / "model.onnx", "--exact", "--json", "--quiet"]
+    command += ["--backend", backend]
     for i, (name, value) in enumerate(feeds.items()):
         np.save(scratch / f"input{i}.npy", value)
         command += ["--input", f"{name}={scratch / f'input{i}.npy'}"]
@@ -74,7 +77,7 @@ def feeds_for(session, ids, past: dict[str, np.ndarray] | None, length: int):
     return feeds
 
 
-def compare(name: str, prompts: list[list[int]]) -> dict:
+def compare(name: str, prompts: list[list[int]], backend: str = "cpu") -> dict:
     folder = MODELS / name
     worst, largest, positions, greedy = 0.0, 0.0, 0, 0
     with tempfile.TemporaryDirectory() as scratch:
@@ -86,7 +89,7 @@ def compare(name: str, prompts: list[list[int]]) -> dict:
             length = 0
             for _ in range(1 + STEPS):
                 theirs = dict(zip(names, session.run(None, feeds_for(session, ids, theirs, length))))
-                ours = brink_run(folder, scratch, feeds_for(session, ids, ours, length))
+                ours = brink_run(folder, scratch, feeds_for(session, ids, ours, length), backend)
                 a, b = ours["logits"].astype(np.float64), theirs["logits"].astype(np.float64)
                 if a.shape != b.shape or not np.isfinite(a).all():
                     raise SystemExit(f"{name}: logits {a.shape}, onnxruntime's {b.shape}, or not finite")

@@ -1,7 +1,8 @@
 /* decoder.c — recognises a graph that is driven as a language model, and what its inputs mean.
 
    Published exports agree on the names: input_ids, attention_mask, position_ids, past_key_values.N.…
-   continued by present.N.…, logits. Dimensions that the graph leaves open (the head's width in
+   continued by present.N.…, logits; some add num_logits_to_keep, cache_position or, merged of two
+   branches, use_cache_branch. Dimensions that the graph leaves open (the head's width in
    onnxruntime-genai's) come from the configuration. */
 #include "pipelines/model.h"
 
@@ -79,6 +80,23 @@ static void add_ends(decoder *d, yyjson_val *v)
     d->ends[d->end_count++] = (uint32_t)yyjson_get_sint(v);
 }
 
+static bool is_logits_to_keep(const onnx_value *v)
+{
+    return v->type == BRINK_I64 && v->rank <= 1 &&
+           (strcmp(v->name, "num_logits_to_keep") == 0 || strcmp(v->name, "logits_to_keep") == 0);
+}
+
+/* The exports of these families for transformers.js count positions from 1; onnxruntime-genai's from 0. */
+static bool counts_from_one(const brink_model *m)
+{
+    static const char *const families[] = {"gemma3", "gemma3_text", "paligemma"};
+    const char *type = yyjson_get_str(json_get(m->config.root, "model_type"));
+    bool found = false;
+    for (size_t i = 0; type != NULL && i < sizeof families / sizeof *families; i++)
+        found = found || strcmp(families[i], type) == 0;
+    return found && m->genai.root == NULL;
+}
+
 brink_status decoder_find(brink_model *m)
 {
     const onnx_graph *g = m->onnx.graph;
@@ -86,6 +104,9 @@ brink_status decoder_find(brink_model *m)
     *d = (decoder){.input_ids = ONNX_NONE,
                    .attention_mask = ONNX_NONE,
                    .position_ids = ONNX_NONE,
+                   .cache_position = ONNX_NONE,
+                   .logits_to_keep = ONNX_NONE,
+                   .cache_branch = ONNX_NONE,
                    .logits = ONNX_NONE};
     d->slots = ARENA_ARRAY(&m->memory, cache_slot, (uint64_t)g->input_count + 1);
     if (d->slots == NULL)
@@ -100,6 +121,12 @@ brink_status decoder_find(brink_model *m)
             d->attention_mask = i;
         } else if (named(m, g->inputs[i], "position_ids")) {
             d->position_ids = i;
+        } else if (named(m, g->inputs[i], "cache_position") && v->rank == 1) {
+            d->cache_position = i;
+        } else if (is_logits_to_keep(v)) {
+            d->logits_to_keep = i;
+        } else if (named(m, g->inputs[i], "use_cache_branch") && v->type == BRINK_BOOL) {
+            d->cache_branch = i;
         } else if (output != ONNX_NONE && v->rank == 4) {
             cache_slot *s = &d->slots[d->slot_count++];
             *s = (cache_slot){
@@ -130,10 +157,20 @@ brink_status decoder_find(brink_model *m)
                                 json_int(m->config.root, "max_position_embeddings", 0)};
     int64_t context = first_positive(contexts, 2);
     d->context = context > INT32_MAX ? 0 : (uint32_t)context;
+    d->first_position = counts_from_one(m);
     add_ends(d, json_get(m->generation.root, "eos_token_id"));
     add_ends(d, json_get(model, "eos_token_id"));
     add_ends(d, json_get(m->config.root, "eos_token_id"));
     return BRINK_OK;
+}
+
+const void *decoder_settled(const decoder *d, uint32_t input)
+{
+    static const int64_t all = 0;
+    static const bool yes = true;
+    return input == d->logits_to_keep ? (const void *)&all
+           : input == d->cache_branch ? (const void *)&yes
+                                      : NULL;
 }
 
 brink_status decoder_bindings(brink_model *m, expr_table *t, expr past, uint32_t chunk,
@@ -149,6 +186,14 @@ brink_status decoder_bindings(brink_model *m, expr_table *t, expr past, uint32_t
         dims[0] = one;
         dims[1] = i == d->attention_mask ? total : rows;
         out[i] = (ir_binding){.rank = 2, .dims = dims, .type = m->onnx.values[g->inputs[i]].type};
+        const void *data = decoder_settled(d, i);
+        if (i == d->cache_position)
+            dims[0] = rows;
+        if (data != NULL)
+            dims[0] = one;
+        if (i == d->cache_position || data != NULL)
+            out[i].rank = (uint32_t)m->onnx.values[g->inputs[i]].rank;
+        out[i].data = data;
     }
     for (uint32_t k = 0; k < d->slot_count; k++) {
         ir_binding *b = &out[d->slots[k].input];

@@ -19,7 +19,11 @@ typedef struct cache_slot {
 /* How a graph is driven as a language model; slots is empty when it is none. */
 typedef struct decoder {
     uint32_t input_ids, attention_mask, position_ids; /* inputs; ONNX_NONE where there is none */
-    uint32_t logits;                                  /* output */
+    uint32_t cache_position;                          /* rows of the cache that are written */
+    uint32_t logits_to_keep; /* number; 0: all, of which the engine computes what it needs */
+    uint32_t cache_branch;   /* whether a merged decoder has a past: always, if an empty one */
+    uint32_t first_position; /* of position_ids */
+    uint32_t logits;         /* output */
     uint32_t slot_count;
     cache_slot *slots;
     uint32_t vocabulary;
@@ -108,6 +112,10 @@ uint64_t model_cache_bytes(const brink_model *m, uint32_t tokens);
 
 /* Counts the operators of all graphs into m->ops. */
 brink_status model_count_ops(brink_model *m);
+
+/* What an input always is whose value the engine chooses for itself (logits_to_keep, cache_branch);
+   NULL: it is none. */
+const void *decoder_settled(const decoder *d, uint32_t input);
 
 /* Bindings for a step of `chunk` tokens after `past` of them, [input_count]. */
 brink_status decoder_bindings(brink_model *m, expr_table *t, expr past, uint32_t chunk,

@@ -208,7 +208,8 @@ brink_status brink_session_create(brink_model *m, const brink_session_desc *desc
     s->others = core_calloc(m->context, n, sizeof *s->others);
     s->ids = core_calloc(m->context, chunk_sizes[CHUNK_SIZES - 1], 2 * sizeof *s->ids);
     s->positions = core_calloc(m->context, chunk_sizes[CHUNK_SIZES - 1], 2 * sizeof *s->positions);
-    if (!s->buffers || !s->others || !s->ids || !s->positions) {
+    s->rows = core_calloc(m->context, chunk_sizes[CHUNK_SIZES - 1], 2 * sizeof *s->rows);
+    if (!s->buffers || !s->others || !s->ids || !s->positions || !s->rows) {
         brink_session_destroy(s);
         return BRINK_OUT_OF_MEMORY;
     }
@@ -235,6 +236,7 @@ void brink_session_destroy(brink_session *s)
     core_free(context, s->others);
     core_free(context, s->ids);
     core_free(context, s->positions);
+    core_free(context, s->rows);
     core_free(context, s->tokens);
     core_free(context, s->ones);
     core_free(context, s->narrow);
@@ -459,12 +461,19 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
     plan *p = &sp->plan;
     for (uint32_t i = 0; i < chunk; i++) {
         s->ids[i] = tokens[i < used ? i : used - 1];
-        s->positions[i] = (int64_t)s->length + i;
+        s->positions[i] = (int64_t)s->length + i + d->first_position;
+        s->rows[i] = (int64_t)s->length + i;
     }
     plan_external(p, p->inputs[d->input_ids], as_declared(s, d->input_ids, s->ids, chunk), 0);
     if (d->position_ids != ONNX_NONE)
         plan_external(p, p->inputs[d->position_ids],
                       as_declared(s, d->position_ids, s->positions, chunk), 0);
+    if (d->cache_position != ONNX_NONE)
+        plan_external(p, p->inputs[d->cache_position],
+                      as_declared(s, d->cache_position, s->rows, chunk), 0);
+    for (uint32_t i = 0; i < s->model->onnx.graph->input_count; i++)
+        if (decoder_settled(d, i) != NULL)
+            plan_external(p, p->inputs[i], (void *)(uintptr_t)decoder_settled(d, i), 0);
     if (d->attention_mask != ONNX_NONE) {
         const onnx_model *o = &s->model->onnx;
         bool narrow = o->values[o->graph->inputs[d->attention_mask]].type == BRINK_I32;

@@ -62,10 +62,10 @@ struct brink_session {
     execution execution;
     step_plan *running; /* plan of the step in progress */
     uint32_t running_tokens;
-    int64_t *ids, *positions; /* [largest chunk] */
-    int64_t *ones;            /* [capacity]: the attention mask */
-    int32_t *narrow;          /* the same as int32 where the graph wants that */
-    float *logits;            /* [vocabulary] of the newest token */
+    int64_t *ids, *positions, *rows; /* [largest chunk] */
+    int64_t *ones;                   /* [capacity]: the attention mask */
+    int32_t *narrow;                 /* the same as int32 where the graph wants that */
+    float *logits;                   /* [vocabulary] of the newest token */
     uint32_t vocabulary;
 };
 
