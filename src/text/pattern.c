@@ -514,7 +514,7 @@ brink_status pattern_compile(dfa_work *work, spelling how, bool whole, const cha
         char *ahead = arena_string(&work->scratch, text, end);
         if (ahead == NULL)
             return BRINK_OUT_OF_MEMORY;
-        memcpy(ahead, "^(?:", 4);
+        ahead[3] = ':'; /* a group that does not look ahead */
         TRY(compile_text(work, how, false, ahead, end, &work->scratch, &one));
         if (denied && all == NULL)
             TRY(spell_any(work, how, 0, UINT32_MAX, &work->scratch, &all));
