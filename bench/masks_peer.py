@@ -25,7 +25,8 @@ class LLGuidance:
         import llguidance.numpy
 
         self.library, self.fill = llguidance, llguidance.numpy.fill_next_token_bitmask
-        self.tokenizer = llguidance.LLTokenizer(open(tokenizer, encoding="utf-8").read())
+        self.tokenizer = llguidance.LLTokenizer(
+            open(tokenizer, encoding="utf-8").read(), slices=llguidance.LLTokenizer.json_slices())
         self.bits = llguidance.numpy.allocate_token_bitmask(1, self.tokenizer.vocab_size)
 
     def compile(self, schema):

@@ -271,6 +271,7 @@ static brink_status attempt(schema_compiler *c, const char *where, grammar **out
     status = grammar_end(&c->b, status, out);
     core_free(c->context, c->known);
     core_free(c->context, c->splits);
+    core_free(c->context, c->patterns);
     return status;
 }
 

@@ -52,6 +52,13 @@ typedef struct one_of {
     uint32_t *nodes, count;
 } one_of;
 
+/* A pattern that was compiled before: schemas say the same often. */
+typedef struct known_pattern {
+    const char *text; /* the schema's, or a format's */
+    uint32_t bytes;
+    dfa *d;
+} known_pattern;
+
 typedef struct schema_compiler {
     grammar_builder b;
     schema_options options;
@@ -63,6 +70,8 @@ typedef struct schema_compiler {
     uint32_t *slots, slot_count;
     one_of *splits;
     uint32_t split_count, split_capacity;
+    known_pattern *patterns;
+    uint32_t pattern_count, pattern_capacity;
     yyjson_val *
         *overlapping; /* schemas whose oneOf has branches that are not disjoint by themselves */
     uint32_t overlap_count, overlap_capacity;
@@ -163,6 +172,9 @@ brink_status schema_leaf_types(schema_compiler *c, const item *items, uint32_t c
 /* The check that grammar_measure calls: branches of oneOf exclude one another. Those that may not
    are added to c->overlapping. */
 brink_status schema_check_splits(grammar_builder *b);
+
+/* The strings in which a pattern finds a match, between quotes; in the scratch arena. */
+brink_status schema_pattern(schema_compiler *c, const char *pattern, uint32_t bytes, dfa **out);
 
 /* The pattern of a format, NULL if it is not supported. */
 const char *schema_format(const char *name);

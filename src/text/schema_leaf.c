@@ -204,11 +204,26 @@ static brink_status narrow_texts(schema_compiler *c, dfa **all, yyjson_val *text
     return status == BRINK_OK ? narrow_or_not(c, all, one, fails) : status;
 }
 
+brink_status schema_pattern(schema_compiler *c, const char *pattern, uint32_t bytes, dfa **out)
+{
+    TRY(dfa_spend(&c->b.work, c->pattern_count));
+    for (uint32_t i = 0; i < c->pattern_count; i++)
+        if (c->patterns[i].bytes == bytes && memcmp(c->patterns[i].text, pattern, bytes) == 0) {
+            *out = c->patterns[i].d;
+            return BRINK_OK;
+        }
+    TRY(pattern_compile(&c->b.work, c->how, false, pattern, bytes, &c->b.work.scratch, out));
+    TRY(array_grow(c->context, (void **)&c->patterns, &c->pattern_capacity, c->pattern_count + 1ull,
+                   sizeof *c->patterns));
+    c->patterns[c->pattern_count++] = (known_pattern){pattern, bytes, *out};
+    return BRINK_OK;
+}
+
 static brink_status narrow_pattern(schema_compiler *c, dfa **all, const char *pattern,
                                    uint32_t bytes, bool fails)
 {
     dfa *one;
-    TRY(pattern_compile(&c->b.work, c->how, false, pattern, bytes, &c->b.work.scratch, &one));
+    TRY(schema_pattern(c, pattern, bytes, &one));
     return narrow_or_not(c, all, one, fails);
 }
 

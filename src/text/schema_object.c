@@ -48,8 +48,7 @@ static brink_status add_pattern(schema_compiler *c, members *m, uint32_t owner, 
     dfa *d;
     if (m->pattern_count == MAX_PATTERNS)
         return schema_refuse(c, "patternProperties", "with more than 10 patterns");
-    TRY(pattern_compile(&c->b.work, c->how, false, yyjson_get_str(key),
-                        (uint32_t)yyjson_get_len(key), &c->b.work.scratch, &d));
+    TRY(schema_pattern(c, yyjson_get_str(key), (uint32_t)yyjson_get_len(key), &d));
     m->patterns[m->pattern_count++] = (member_pattern){owner, schema, d};
     return BRINK_OK;
 }
