@@ -15,6 +15,8 @@ const mounts = [
   ["/ort/", join(modules, "onnxruntime-web/dist")],
   ["/transformers/", join(modules, "@huggingface/transformers/dist")],
   ["/transformers-ort/", join(modules, "@huggingface/transformers/node_modules/onnxruntime-web/dist")],
+  ["/tokenizers/", join(modules, "@huggingface/tokenizers/dist")],
+  ["/tokenizer-files/", join(out, "tokenizers")],
   ["/gguf/", out],
   // where transformers.js looks for it
   ["/models/minilm/onnx/model_quantized.onnx", join(modelsFolder, "minilm/model.onnx")],

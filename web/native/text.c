@@ -10,11 +10,14 @@ _Static_assert(sizeof(brink_generate_stats) == 32, "{u32, u32, u32, u64, u64}");
 _Static_assert(offsetof(brink_generate_stats, prefill_us) == 16, "");
 _Static_assert(offsetof(brink_generate_stats, decode_us) == 24, "");
 
+/* `offsets` [capacity][2] may be NULL. */
 EXPORT(web_tokenize)
 brink_status web_tokenize(brink_model *model, const char *text, uint32_t bytes, uint32_t special,
-                          uint32_t *ids, uint32_t capacity, uint32_t *count)
+                          uint32_t *ids, uint32_t *offsets, uint32_t capacity, uint32_t *count)
 {
-    return brink_tokenize(model, text, bytes, special != 0, ids, capacity, count);
+    return offsets == NULL ? brink_tokenize(model, text, bytes, special != 0, ids, capacity, count)
+                           : brink_tokenize_offsets(model, text, bytes, special != 0, ids, offsets,
+                                                    capacity, count);
 }
 
 EXPORT(web_detokenize)

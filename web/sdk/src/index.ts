@@ -29,6 +29,8 @@ import type {
   RunOptions,
   SamplingOptions,
   Tensor,
+  TokenizeOptions,
+  TokenOffsets,
   ValueInfo,
   VectorTypes,
 } from "./types.js";
@@ -155,9 +157,19 @@ export class Model {
     return Object.fromEntries(outputs.map((output) => [output.name, unpackTensor(output)]));
   }
 
-  /** Token ids of a text; with what the tokenizer adds around it unless `special` is false. */
-  tokenize(text: string, options: { special?: boolean } = {}): Promise<Uint32Array> {
-    return this.#connection.call("tokenize", { model: this.#model, text, special: options.special ?? true });
+  /** Token ids of a text, or of each of several; with what the tokenizer adds around it unless `special` is
+      false. With `offsets` also where each token is in the text. */
+  tokenize(text: string, options?: TokenizeOptions & { offsets?: false }): Promise<Uint32Array>;
+  tokenize(texts: readonly string[], options?: TokenizeOptions & { offsets?: false }): Promise<Uint32Array[]>;
+  tokenize(text: string, options: TokenizeOptions & { offsets: true }): Promise<TokenOffsets>;
+  tokenize(texts: readonly string[], options: TokenizeOptions & { offsets: true }): Promise<TokenOffsets[]>;
+  async tokenize(
+    texts: string | readonly string[],
+    { special = true, offsets = false }: TokenizeOptions & { offsets?: boolean } = {},
+  ): Promise<Uint32Array | TokenOffsets | (Uint32Array | TokenOffsets)[]> {
+    const found = await this.#connection.call("tokenize", { model: this.#model, texts: listOfTexts(texts), special, offsets });
+    const list = offsets ? found : found.map(({ ids }) => ids);
+    return typeof texts === "string" ? list[0]! : list;
   }
 
   /** The text of tokens, special ones left out unless `special` is true. */
@@ -173,9 +185,7 @@ export class Model {
   /** Vectors of texts, as sentence-transformers' encode() gives them: pooled, prefixed, cut and normalised as the
       model's files say where the options do not. Texts of similar length are computed together. */
   async embed<P extends EmbedPrecision = "float32">(texts: string | readonly string[], options: EmbedOptions<P> = {}): Promise<Embeddings<VectorTypes[P]>> {
-    const list = typeof texts === "string" ? [texts] : [...texts];
-    const wrong = list.findIndex((text) => typeof text !== "string");
-    if (wrong >= 0) throw new InvalidArgumentError(`text ${wrong} is not a string`);
+    const list = listOfTexts(texts);
     const precision: EmbedPrecision = options.precision ?? "float32";
     oneOf("precision", precision, ["float32", "int8", "ubinary"]);
     oneOf("pooling", options.pooling, ["mean", "cls", "last"]);
@@ -245,6 +255,13 @@ export class Session {
   async dispose(): Promise<void> {
     await this.#connection.call("disposeSession", { session: this.#session });
   }
+}
+
+function listOfTexts(texts: string | readonly string[]): string[] {
+  const list = typeof texts === "string" ? [texts] : [...texts];
+  const wrong = list.findIndex((text) => typeof text !== "string");
+  if (wrong >= 0) throw new InvalidArgumentError(`text ${wrong} is not a string`);
+  return list;
 }
 
 function oneOf(name: string, value: string | undefined, values: string[]): void {

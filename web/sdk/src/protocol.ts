@@ -101,6 +101,13 @@ export interface WireVectors {
   truncated: number;
 }
 
+/** Of one text. */
+export interface WireTokens {
+  ids: Uint32Array<ArrayBuffer>;
+  /** Where each token begins and ends, in UTF-16 units; empty where not asked for. */
+  offsets: Uint32Array<ArrayBuffer>;
+}
+
 /** Operations by name: arguments and result. */
 export interface Operations {
   start: [StartOptions, Started];
@@ -109,7 +116,7 @@ export interface Operations {
   disposeModel: [{ model: number }, null];
   run: [{ model: number; inputs: RawTensor[]; profile: boolean }, RawTensor[]];
   parseTensor: [{ bytes: Uint8Array<ArrayBuffer> }, RawTensor];
-  tokenize: [{ model: number; text: string; special: boolean }, Uint32Array];
+  tokenize: [{ model: number; texts: string[]; special: boolean; offsets: boolean }, WireTokens[]];
   detokenize: [{ model: number; ids: Uint32Array; special: boolean }, string];
   formatChat: [{ model: number; messages: Message[] }, string];
   embed: [WireEmbed, WireVectors];

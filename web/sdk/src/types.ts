@@ -139,6 +139,18 @@ export interface LoadOptions {
   signal?: AbortSignal;
 }
 
+export interface TokenizeOptions {
+  /** With what the tokenizer adds around a text; true if not given. */
+  special?: boolean;
+}
+
+export interface TokenOffsets {
+  ids: Uint32Array;
+  /** For each token where it begins in the text and where it ends, for text.slice(): two numbers a token,
+      one behind the other. What the tokenizer adds is at 0, 0. */
+  offsets: Uint32Array;
+}
+
 export interface Message {
   role: "system" | "user" | "assistant" | (string & {});
   content: string;

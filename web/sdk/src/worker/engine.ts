@@ -6,7 +6,7 @@
    page by number, never by pointer; whatever still uses one ends before it is destroyed. */
 import { makeError, type ErrorCode } from "../errors.js";
 import * as layout from "../layout.js";
-import type { Operations, WireModel, WireSampling, WireSource, WireVectors } from "../protocol.js";
+import type { Operations, WireModel, WireSampling, WireSource, WireTokens, WireVectors } from "../protocol.js";
 import type { RawTensor } from "../tensor.js";
 import type { EngineInfo, GeneratedToken, GenerateStats, GpuInfo, MemoryUse, Message, ModelFacts, Profile, ValueInfo } from "../types.js";
 import { Progress, Transfers, type TakePart, type Want } from "./files.js";
@@ -38,6 +38,15 @@ const codes = new Map<number, ErrorCode>([
   [layout.status.outOfMemory, "out-of-memory"],
   [layout.status.deviceFailed, "device-failed"],
 ]);
+
+/** Places in characters become places in the string's UTF-16 units, which are more where it has characters
+    beyond U+FFFF. */
+function toUnits(places: Uint32Array<ArrayBuffer>, text: string): Uint32Array<ArrayBuffer> {
+  if (!/[\ud800-\udbff][\udc00-\udfff]/.test(text)) return places;
+  const units = [0];
+  for (const character of text) units.push(units[units.length - 1]! + character.length);
+  return places.map((place) => units[place] ?? text.length);
+}
 
 export class Engine {
   readonly heap: Heap;
@@ -391,20 +400,25 @@ export class Engine {
 
   /* ── Text ── */
 
-  tokenize({ model, text, special }: Operations["tokenize"][0]): Uint32Array {
+  tokenize({ model, texts, special, offsets }: Operations["tokenize"][0]): WireTokens[] {
     const { pointer } = this.#model(model);
+    return texts.map((text) => this.heap.scoped((scope) => this.#tokens(scope, pointer, text, special, offsets)));
+  }
+
+  #tokens(scope: Scope, model: number, text: string, special: boolean, offsets: boolean): WireTokens {
     const { heap } = this;
-    return heap.scoped((scope) => {
-      const input = scope.text(text);
-      const count = scope.alloc(4);
-      for (let capacity = input.length + 16; ; capacity = heap.u32(count)) {
-        const ids = scope.alloc(4 * capacity);
-        const status = this.#exports.web_tokenize(pointer, input.pointer, input.length, special ? 1 : 0, ids, capacity, count);
-        this.#check(status, "tokenizing");
-        const length = heap.u32(count);
-        if (length <= capacity) return new Uint32Array(heap.bytes.slice(ids, ids + 4 * length).buffer);
-      }
-    });
+    const input = scope.text(text);
+    const count = scope.alloc(4);
+    for (let capacity = input.length + 16; ; capacity = heap.u32(count)) {
+      const ids = scope.room(4 * capacity);
+      const places = offsets ? scope.room(8 * capacity) : 0;
+      const status = this.#exports.web_tokenize(model, input.pointer, input.length, special ? 1 : 0, ids, places, capacity, count);
+      this.#check(status, "tokenizing");
+      const length = heap.u32(count);
+      if (length > capacity) continue;
+      const found = heap.words(places, offsets ? 2 * length : 0);
+      return { ids: heap.words(ids, length), offsets: offsets ? toUnits(found, text) : found };
+    }
   }
 
   /** Text whose length the engine says: fetched again when the first room was too small. */
@@ -582,8 +596,8 @@ export class Engine {
   #promptTokens({ model, prompt, messages, tokens }: Operations["generate"][0]): Uint32Array {
     if (tokens) return tokens;
     // a template spells out the special tokens itself
-    if (messages) return this.tokenize({ model, text: this.formatChat({ model, messages }), special: false });
-    return this.tokenize({ model, text: prompt ?? "", special: true });
+    const texts = [messages ? this.formatChat({ model, messages }) : (prompt ?? "")];
+    return this.tokenize({ model, texts, special: !messages, offsets: false })[0]!.ids;
   }
 
   async #generateOn(session: Session, tokens: Uint32Array, args: Operations["generate"][0], job: Job): Promise<GenerateStats> {

@@ -81,6 +81,11 @@ export class Heap {
     return decoder.decode(this.bytes.slice(begin, end)); // a copy: decode() refuses shared memory
   }
 
+  /** A copy of `count` 32-bit words. */
+  words(at: number, count: number): Uint32Array<ArrayBuffer> {
+    return new Uint32Array(this.bytes.slice(at, at + 4 * count).buffer as ArrayBuffer);
+  }
+
   /** Runs `work` with an allocator whose blocks are freed when it ends. */
   scoped<T>(work: (scope: Scope) => T): T {
     const scope = new Scope(this, this.#exports);
@@ -105,11 +110,16 @@ export class Scope {
     this.#heap = heap;
     this.#exports = exports;
   }
-  /** Zeroed bytes, aligned to 16. */
-  alloc(size: number): number {
+  /** Bytes, aligned to 16, that hold anything. */
+  room(size: number): number {
     const pointer = this.#exports.malloc(Math.max(size, 1)) >>> 0;
     if (pointer === 0) throw makeError("out-of-memory", `the engine has no room for another ${size} bytes`);
     this.#blocks.push(pointer);
+    return pointer;
+  }
+  /** Zeroed bytes, aligned to 16. */
+  alloc(size: number): number {
+    const pointer = this.room(size);
     this.#heap.bytes.fill(0, pointer, pointer + size);
     return pointer;
   }

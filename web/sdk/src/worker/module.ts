@@ -46,7 +46,7 @@ export interface Exports extends WebGpuExports {
   web_node(task: number, index: number, out: number): void;
   web_tensor_parse(context: number, data: number, size: number, out: number): number;
   web_tensor_release(context: number, tensor: number): void;
-  web_tokenize(model: number, text: number, bytes: number, special: number, ids: number, capacity: number, count: number): number;
+  web_tokenize(model: number, text: number, bytes: number, special: number, ids: number, offsets: number, capacity: number, count: number): number;
   web_detokenize(model: number, ids: number, count: number, special: number, text: number, capacity: number, bytes: number): number;
   web_chat_format(model: number, messages: number, count: number, text: number, capacity: number, bytes: number): number;
   web_embed_begin(model: number, desc: number, out: number): number;
