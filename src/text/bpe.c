@@ -3,7 +3,7 @@
    Symbols form a linked list; of all neighbouring pairs that merge, the one of the lowest rank is
    taken, the leftmost among equals, until none is left. Short words search the list each time; long
    ones keep a heap of (rank, position), so the whole costs n log n. A heap entry is stale when the
-   symbol at its position has another rank by now. Short words go through a cache. */
+   symbol at its position has another rank by now. */
 #include "text/tokenizer_internal.h"
 #include "text/utf8.h"
 
@@ -108,14 +108,12 @@ brink_status bpe_read(tokenizer *t, yyjson_val *json)
         char bytes[4];
         t->char_ids[code] = vocab_find(&t->vocabulary, bytes, utf8_write(code, bytes));
     }
-    t->cache = core_calloc(t->context, CACHE_ENTRIES, sizeof *t->cache);
-    return t->cache != NULL ? BRINK_OK : BRINK_OUT_OF_MEMORY;
+    return BRINK_OK;
 }
 
 void bpe_free(tokenizer *t)
 {
     core_free(t->context, t->merges);
-    core_free(t->context, t->cache);
     core_free(t->context, t->symbols);
     core_free(t->context, t->heap);
 }
@@ -316,16 +314,7 @@ brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size)
         if (whole != VOCAB_NONE)
             return token_add(t, whole, 0, size);
     }
-    cache_entry *entry = NULL;
-    if (size <= CACHE_TEXT) {
-        entry = &t->cache[text_hash(text, size) % CACHE_ENTRIES];
-        if (entry->size == size && memcmp(entry->text, text, size) == 0) {
-            for (uint32_t i = 0, at = 0; i < entry->count; at += entry->sizes[i++])
-                TRY(token_add(t, entry->ids[i], at, at + entry->sizes[i]));
-            return BRINK_OK;
-        }
-    }
-    uint32_t count, from = t->tokens.ids.count;
+    uint32_t count, at = 0;
     TRY(split_word(t, text, size, &count));
     for (uint32_t i = 0; i < count; i++)
         rank_pair(t, i, count);
@@ -333,23 +322,10 @@ brink_status bpe_encode(tokenizer *t, const char *text, uint32_t size)
         merge_few(t, count);
     else
         TRY(merge_many(t, count));
-    uint32_t at = 0;
-    bool small = true;
     for (uint32_t i = 0; i < count; i = t->symbols[i].next) {
         const symbol *s = &t->symbols[i];
         TRY(token_add(t, s->id, at, at + s->size));
         at += s->size;
-        small &= s->size <= UINT8_MAX;
     }
-    uint32_t made = t->tokens.ids.count - from;
-    if (entry == NULL || made > CACHE_IDS || !small)
-        return BRINK_OK;
-    entry->size = (uint8_t)size;
-    entry->count = (uint8_t)made;
-    memcpy(entry->text, text, size);
-    if (made != 0)
-        memcpy(entry->ids, t->tokens.ids.at + from, made * sizeof *entry->ids);
-    for (uint32_t i = 0, k = 0; k < made; i = t->symbols[i].next)
-        entry->sizes[k++] = (uint8_t)t->symbols[i].size;
     return BRINK_OK;
 }

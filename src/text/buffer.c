@@ -33,11 +33,9 @@ brink_status buffer_put(buffer *b, uint32_t code)
     return buffer_append(b, bytes, utf8_write(code, bytes));
 }
 
-brink_status array_grow(brink_context *context, void **data, uint32_t *capacity, uint64_t need,
-                        size_t item)
+brink_status array_resize(brink_context *context, void **data, uint32_t *capacity, uint64_t need,
+                          size_t item)
 {
-    if (need <= *capacity)
-        return BRINK_OK;
     uint64_t room = *capacity < 16 ? 16 : *capacity, bytes;
     while (room < need)
         room *= 2;

@@ -29,9 +29,15 @@ static inline brink_status buffer_append(buffer *b, const void *data, uint64_t b
 /* Appends one code point as UTF-8. */
 brink_status buffer_put(buffer *b, uint32_t code);
 
+brink_status array_resize(brink_context *context, void **data, uint32_t *capacity, uint64_t need,
+                          size_t item);
+
 /* Grows *data, an array of `item` bytes each, to at least `need` items. */
-brink_status array_grow(brink_context *context, void **data, uint32_t *capacity, uint64_t need,
-                        size_t item);
+static inline brink_status array_grow(brink_context *context, void **data, uint32_t *capacity,
+                                      uint64_t need, size_t item)
+{
+    return need <= *capacity ? BRINK_OK : array_resize(context, data, capacity, need, item);
+}
 
 /* The usual contract of a text result: at most `capacity` bytes written, NUL included, cut between
    characters; the whole length goes to *bytes. */

@@ -36,7 +36,7 @@ static brink_status find_added(tokenizer *t, const char *text, uint32_t size)
     return BRINK_OK;
 }
 
-static brink_status encode_word(tokenizer *t, const char *word, uint32_t size)
+static brink_status run_model(tokenizer *t, const char *word, uint32_t size)
 {
     switch (t->model) {
     case MODEL_BPE:
@@ -46,6 +46,46 @@ static brink_status encode_word(tokenizer *t, const char *word, uint32_t size)
     default:
         return wordpiece_encode(t, word, size);
     }
+}
+
+/* The tokens from `from` on are what the model made of the word. */
+static void keep_word(const tokenizer *t, const char *word, uint32_t size, uint32_t from,
+                      cache_entry *entry)
+{
+    uint32_t count = t->tokens.ids.count - from;
+    if (count == 0 || count > CACHE_IDS)
+        return;
+    entry->placed = t->tracing;
+    for (uint32_t i = 0; t->tracing && i < count; i++) {
+        const token_span *span = &t->tokens.spans[from + i];
+        if (span->start > UINT8_MAX || span->end > UINT8_MAX) /* BPE's miscounted ones */
+            return;
+        entry->spans[i][0] = (uint8_t)span->start;
+        entry->spans[i][1] = (uint8_t)span->end;
+    }
+    entry->size = (uint8_t)size;
+    entry->count = (uint8_t)count;
+    memcpy(entry->text, word, size);
+    memcpy(entry->ids, t->tokens.ids.at + from, count * sizeof *entry->ids);
+}
+
+/* What the model makes of a word depends on the word alone, and most words come again. */
+static brink_status encode_word(tokenizer *t, const char *word, uint32_t size)
+{
+    if (size > CACHE_TEXT)
+        return run_model(t, word, size);
+    cache_entry *entry = &t->cache[text_hash(word, size) % CACHE_ENTRIES];
+    if (entry->size == size && memcmp(entry->text, word, size) == 0 &&
+        (entry->placed || !t->tracing)) {
+        for (uint32_t i = 0; i < entry->count; i++)
+            TRY(token_add(t, entry->ids[i], entry->spans[i][0], entry->spans[i][1]));
+        return BRINK_OK;
+    }
+    uint32_t from = t->tokens.ids.count;
+    entry->size = 0;
+    TRY(run_model(t, word, size));
+    keep_word(t, word, size, from, entry);
+    return BRINK_OK;
 }
 
 /* ── Offsets ── */

@@ -137,55 +137,83 @@ static bool is_chinese(uint32_t c)
 static brink_status drop_marks(tokenizer *t, const char *text, uint32_t size, bool bert,
                                buffer *out)
 {
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < size;) {
-        uint32_t from = i;
-        uint32_t code = utf8_next(text, &i);
-        if (!(bert ? unicode_is_bert_mark(code) : unicode_is_accent(code)))
-            TRY(keep(t, text, from, i, out));
+        uint32_t from = i, code = utf8_next(text, &i);
+        if (code < 0x300 || !(bert ? unicode_is_bert_mark(code) : unicode_is_accent(code)))
+            continue;
+        TRY(keep(t, text, kept, from, out));
+        kept = i;
     }
-    return BRINK_OK;
+    return keep(t, text, kept, size, out);
+}
+
+/* The end of the bytes of ASCII from `i` on. */
+static uint32_t ascii_end(const char *text, uint32_t size, uint32_t i)
+{
+    while (i < size && (unsigned char)text[i] < 0x80)
+        i++;
+    return i;
 }
 
 static brink_status lower(tokenizer *t, const char *text, uint32_t size, buffer *out)
 {
     for (uint32_t i = 0; i < size;) {
-        uint32_t from = i, code = utf8_next(text, &i);
+        uint32_t from = i, code;
         uint64_t before = out->size;
-        if (code < 0x80) {
-            char c = (char)(code >= 'A' && code <= 'Z' ? code + 32 : code);
-            TRY(buffer_append(out, &c, 1));
-        } else {
-            TRY(unicode_put_lower(out, code));
+        i = ascii_end(text, size, i);
+        TRY(keep(t, text, from, i, out));
+        for (char *c = out->data + before; c < out->data + out->size; c++)
+            *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+        if (i == size)
+            break;
+        from = i;
+        code = utf8_next(text, &i);
+        if (unicode_is_caseless(code)) {
+            TRY(keep(t, text, from, i, out));
+            continue;
         }
+        before = out->size;
+        TRY(unicode_put_lower(out, code));
         TRY(trace_same(t, from, out->size - before));
     }
     return BRINK_OK;
 }
 
+/* Whether BERT drops the character, or puts a space in its place or around it. */
+static bool is_touched(const normalizer *n, uint32_t code, bool *drop, bool *blank)
+{
+    *drop = *blank = false;
+    if (code >= 0x20 && code < 0x7F)
+        return false;
+    if (n->clean_text) {
+        *blank = unicode_is_space(code);
+        *drop = code == 0 || code == UTF8_REPLACEMENT ||
+                (code != '\t' && code != '\n' && code != '\r' && unicode_is_bert_other(code));
+    }
+    return *drop || *blank || (n->chinese_chars && is_chinese(code));
+}
+
 static brink_status bert_clean(tokenizer *t, const normalizer *n, const char *text, uint32_t size,
                                buffer *out)
 {
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < size;) {
         uint32_t from = i, code = utf8_next(text, &i);
-        if (n->clean_text) {
-            bool blank = unicode_is_space(code);
-            bool control =
-                code != '\t' && code != '\n' && code != '\r' && unicode_is_bert_other(code);
-            if (code == 0 || code == UTF8_REPLACEMENT || control)
-                continue;
-            if (blank) {
-                TRY(put(t, " ", 1, from, out));
-                continue;
-            }
+        bool drop, blank;
+        if (!is_touched(n, code, &drop, &blank))
+            continue;
+        TRY(keep(t, text, kept, from, out));
+        kept = i;
+        if (drop)
+            continue;
+        TRY(put(t, " ", 1, from, out));
+        if (!blank) {
+            TRY(keep(t, text, from, i, out));
+            TRY(put(t, " ", 1, from, out));
         }
-        bool apart = n->chinese_chars && is_chinese(code);
-        if (apart)
-            TRY(put(t, " ", 1, from, out));
-        TRY(keep(t, text, from, i, out));
-        if (apart)
-            TRY(put(t, " ", 1, from, out));
     }
-    return BRINK_OK;
+    return keep(t, text, kept, size, out);
 }
 
 /* sentencepiece's rules for machine translation: some controls vanish, blanks of all kinds and what

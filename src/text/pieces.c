@@ -167,10 +167,18 @@ int byte_level_byte(uint32_t code)
 brink_status byte_level_put(tokenizer *t, buffer *out, const char *text, uint32_t size)
 {
     TRY(buffer_reserve(out, 2ull * size));
+    char *to = out->data + out->size;
     for (uint32_t i = 0; i < size; i++) {
-        uint32_t width = utf8_write(byte_level_char((uint8_t)text[i]), out->data + out->size);
-        out->size += width;
-        TRY(trace_same(t, i, width));
+        uint8_t byte = (uint8_t)text[i];
+        uint32_t width = 1;
+        if (byte >= 33 && byte <= 126)
+            *to = (char)byte;
+        else
+            width = utf8_write(byte_level_char(byte), to);
+        to += width;
+        if (t->tracing)
+            TRY(trace_same(t, i, width));
     }
+    out->size = (uint64_t)(to - out->data);
     return BRINK_OK;
 }

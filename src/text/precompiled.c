@@ -55,31 +55,6 @@ static uint32_t read_u32(const uint8_t *from)
     return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
 }
 
-brink_status precompiled_read(tokenizer *t, yyjson_val *json, normalizer *n)
-{
-    static const char broken[] = "normalizer Precompiled: precompiled_charsmap is not a map";
-    yyjson_val *text = json_get(json, "precompiled_charsmap");
-    uint32_t bytes, trie_bytes;
-    if (!yyjson_is_str(text))
-        return tokenizer_malformed(t, "normalizer Precompiled has no precompiled_charsmap");
-    size_t size = yyjson_get_len(text);
-    uint8_t *blob = arena_alloc(&t->memory, size / 4 * 3 + 1);
-    if (blob == NULL)
-        return BRINK_OUT_OF_MEMORY;
-    if (size > UINT32_MAX || !base64_decode(yyjson_get_str(text), size, blob, &bytes) || bytes < 4)
-        return tokenizer_malformed(t, broken);
-    trie_bytes = read_u32(blob);
-    if (trie_bytes > bytes - 4)
-        return tokenizer_malformed(t, broken);
-    n->units = blob + 4;
-    n->unit_count = trie_bytes / 4;
-    n->content = (const char *)n->units + 4 * (size_t)n->unit_count;
-    n->content_size = bytes - 4 - 4 * n->unit_count;
-    if (!utf8_valid(n->content, n->content_size))
-        return tokenizer_malformed(t, broken);
-    return BRINK_OK;
-}
-
 /* The value of the shortest entry that text[0, size) begins with. */
 static bool look_up(const normalizer *n, const char *text, uint32_t size, uint32_t *value)
 {
@@ -107,6 +82,36 @@ static bool look_up(const normalizer *n, const char *text, uint32_t size, uint32
     return false;
 }
 
+brink_status precompiled_read(tokenizer *t, yyjson_val *json, normalizer *n)
+{
+    static const char broken[] = "normalizer Precompiled: precompiled_charsmap is not a map";
+    yyjson_val *text = json_get(json, "precompiled_charsmap");
+    uint32_t bytes, trie_bytes;
+    if (!yyjson_is_str(text))
+        return tokenizer_malformed(t, "normalizer Precompiled has no precompiled_charsmap");
+    size_t size = yyjson_get_len(text);
+    uint8_t *blob = arena_alloc(&t->memory, size / 4 * 3 + 1);
+    if (blob == NULL)
+        return BRINK_OUT_OF_MEMORY;
+    if (size > UINT32_MAX || !base64_decode(yyjson_get_str(text), size, blob, &bytes) || bytes < 4)
+        return tokenizer_malformed(t, broken);
+    trie_bytes = read_u32(blob);
+    if (trie_bytes > bytes - 4)
+        return tokenizer_malformed(t, broken);
+    n->units = blob + 4;
+    n->unit_count = trie_bytes / 4;
+    n->content = (const char *)n->units + 4 * (size_t)n->unit_count;
+    n->content_size = bytes - 4 - 4 * n->unit_count;
+    if (!utf8_valid(n->content, n->content_size))
+        return tokenizer_malformed(t, broken);
+    for (uint32_t code = 0; code < 128; code++) {
+        char c = (char)code;
+        uint32_t value;
+        n->plain[code >> 6] |= (uint64_t)!look_up(n, &c, 1, &value) << (code & 63);
+    }
+    return BRINK_OK;
+}
+
 /* What replaces text[0, size), up to its NUL; false if nothing does. */
 static bool replacement(const normalizer *n, const char *text, uint32_t size, const char **with,
                         uint32_t *with_size)
@@ -122,6 +127,26 @@ static bool replacement(const normalizer *n, const char *text, uint32_t size, co
     return true;
 }
 
+/* The end of a run of ASCII that nothing replaces and that no grapheme joins. */
+static uint32_t plain_end(const normalizer *n, const char *text, uint32_t size, uint32_t from)
+{
+    uint32_t i = from;
+    for (; i < size; i++) {
+        uint8_t c = (uint8_t)text[i];
+        if (c >= 0x80 || c == '\r' || !(n->plain[c >> 6] >> (c & 63) & 1))
+            break;
+    }
+    return i > from && i < size && (uint8_t)text[i] >= 0x80 ? i - 1 : i;
+}
+
+/* Letters that no grapheme joins to one of the same kind: ideographs, kana, Arabic and Hebrew ones. */
+static bool is_apart(uint32_t code)
+{
+    return (code >= 0x4E00 && code < 0xA000) || (code >= 0x3041 && code < 0x3097) ||
+           (code >= 0x30A1 && code < 0x30FB) || (code >= 0x620 && code < 0x64B) ||
+           (code >= 0x5D0 && code < 0x5EB);
+}
+
 /* The end of the grapheme cluster (UAX #29) that begins at `from`. */
 static uint32_t grapheme_end(const char *text, uint32_t size, uint32_t from)
 {
@@ -129,6 +154,8 @@ static uint32_t grapheme_end(const char *text, uint32_t size, uint32_t from)
     uint32_t i = from, last = utf8_next(text, &i);
     while (i < size) {
         uint32_t next = i, code = utf8_next(text, &next);
+        if (i - from == utf8_width(text[from]) && is_apart(last) && is_apart(code))
+            break;
         if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)last, (utf8proc_int32_t)code,
                                              &state))
             break;
@@ -144,13 +171,15 @@ static brink_status note_changes(tokenizer *t, const char *old, uint32_t old_siz
 {
     int32_t before = 0, behind = 0;
     id_list *list = &t->changes;
+    if (!t->tracing)
+        return BRINK_OK;
     for (uint32_t i = 0; i < old_size; i += utf8_width(old[i]))
         before++;
     for (uint32_t i = 0; i < with_size; i += utf8_width(with[i]))
         behind++;
-    for (int32_t i = 0; t->tracing && i < behind; i++)
+    for (int32_t i = 0; i < behind; i++)
         TRY(ids_add(t, list, i < before ? 0 : 1));
-    if (t->tracing && behind < before && list->count != 0)
+    if (behind < before && list->count != 0)
         list->at[list->count - 1] -= (uint32_t)(before - behind);
     return BRINK_OK;
 }
@@ -169,7 +198,13 @@ brink_status precompiled_apply(tokenizer *t, const normalizer *n, const char *te
     t->changes.count = 0;
     for (uint32_t at = 0; at < size;) {
         const char *with;
-        uint32_t with_size, end = grapheme_end(text, size, at);
+        uint32_t with_size, end = plain_end(n, text, size, at);
+        if (end > at) {
+            TRY(put(t, text + at, end - at, text + at, end - at, out));
+            at = end;
+            continue;
+        }
+        end = grapheme_end(text, size, at);
         if (end - at < SHORT_GRAPHEME && replacement(n, text + at, end - at, &with, &with_size)) {
             TRY(put(t, text + at, end - at, with, with_size, out));
             at = end;

@@ -39,12 +39,39 @@ static brink_status compile(tokenizer *t, const char *text, regex **out)
     return regex_create(t->context, t->file, text, (uint32_t)strlen(text), out);
 }
 
+/* ── Classes ── */
+
+static bool in_class(const pretokenizer *p, uint32_t code)
+{
+    switch (p->class_) {
+    case CLASS_SPACE:
+        return unicode_is_space(code);
+    case CLASS_PUNCTUATION:
+        return unicode_is_punctuation(code);
+    case CLASS_NUMERIC:
+        return (unicode_category(code) & UNICODE_N) != 0;
+    case CLASS_ONE:
+        break;
+    }
+    uint32_t i = 0;
+    return p->replacement_size != 0 && utf8_next(p->replacement, &i) == code;
+}
+
+static void classify_ascii(pretokenizer *p)
+{
+    for (uint32_t code = 0; code < 128; code++)
+        p->ascii[code >> 6] |= (uint64_t)in_class(p, code) << (code & 63);
+}
+
+/* ── Reading ── */
+
 /* One stage of the kind that splits at a class of characters. */
 static void split_at(pretokenizer *p, char_class class_, split_behavior behavior)
 {
     p->kind = PRETOKENIZE_CLASS;
     p->class_ = class_;
     p->behavior = behavior;
+    classify_ascii(p);
 }
 
 static brink_status read_one(tokenizer *t, yyjson_val *json, pretokenizer *p)
@@ -97,7 +124,8 @@ static brink_status read_one(tokenizer *t, yyjson_val *json, pretokenizer *p)
     }
     if (strcmp(type, "CharDelimiterSplit") == 0) {
         split_at(p, CLASS_ONE, SPLIT_REMOVED);
-        return tokenizer_text(t, json, "delimiter", " ", &p->replacement, &p->replacement_size);
+        TRY(tokenizer_text(t, json, "delimiter", " ", &p->replacement, &p->replacement_size));
+        return classify_ascii(p), BRINK_OK;
     }
     if (strcmp(type, "BertPreTokenizer") == 0) {
         split_at(p, CLASS_SPACE, SPLIT_REMOVED);
@@ -126,22 +154,6 @@ brink_status pretokenizers_read(tokenizer *t, yyjson_val *json)
 
 /* ── Running ── */
 
-static bool in_class(const pretokenizer *p, uint32_t code)
-{
-    switch (p->class_) {
-    case CLASS_SPACE:
-        return unicode_is_space(code);
-    case CLASS_PUNCTUATION:
-        return unicode_is_punctuation(code);
-    case CLASS_NUMERIC:
-        return (unicode_category(code) & UNICODE_N) != 0;
-    case CLASS_ONE:
-        break;
-    }
-    uint32_t i = 0;
-    return p->replacement_size != 0 && utf8_next(p->replacement, &i) == code;
-}
-
 /* Each character of the class is a match of its own. */
 static brink_status class_split(tokenizer *t, const pretokenizer *p, const char *text,
                                 uint32_t size)
@@ -149,8 +161,8 @@ static brink_status class_split(tokenizer *t, const pretokenizer *p, const char 
     uint32_t done = 0;
     t->found.count = 0;
     for (uint32_t i = 0; i < size;) {
-        uint32_t from = i;
-        if (!in_class(p, utf8_next(text, &i)))
+        uint32_t from = i, code = utf8_next(text, &i);
+        if (!(code < 128 ? p->ascii[code >> 6] >> (code & 63) & 1 : in_class(p, code)))
             continue;
         if (from > done)
             TRY(segment_add(t, done, from, false));

@@ -19,8 +19,13 @@ typedef struct set_item {
     uint32_t low, high; /* range; or mask of categories, or index of a set, in `low` */
 } set_item;
 
+enum { SET_RECENT = 128 };
+
 typedef struct char_set {
-    uint64_t ascii[2]; /* the answer for code points below 128 */
+    uint64_t ascii[2]; /* the answer for code points below 128                    */
+    uint32_t
+        recent[SET_RECENT]; /* by code point % SET_RECENT: twice the one that was asked for last,
+                                    plus the answer; 0: none */
     set_item *items;
     uint32_t count, capacity;
     bool negated, fold;

@@ -7,7 +7,7 @@
 #include "text/utf8.h"
 
 /* The width of the character at `position` if `set` holds it, else 0. */
-static inline uint32_t take(const regex *r, const char_set *set, const char *text, uint32_t size,
+static inline uint32_t take(const regex *r, char_set *set, const char *text, uint32_t size,
                             uint32_t position)
 {
     if (position >= size)
@@ -16,8 +16,10 @@ static inline uint32_t take(const regex *r, const char_set *set, const char *tex
     if (c < 0x80)
         return set->ascii[c >> 6] >> (c & 63) & 1;
     uint32_t end = position;
-    uint32_t code = utf8_next(text, &end);
-    return char_set_holds(r, set, code) ? end - position : 0;
+    uint32_t code = utf8_next(text, &end), *recent = &set->recent[code % SET_RECENT];
+    if (*recent >> 1 != code)
+        *recent = code << 1 | char_set_holds(r, set, code);
+    return *recent & 1 ? end - position : 0;
 }
 
 enum { KIND_PLAIN, KIND_GREEDY, KIND_LAZY };
@@ -115,7 +117,7 @@ static bool resume(regex *r, uint32_t base, const char *text, uint32_t size, uin
 static bool loop(regex *r, const instruction *in, uint32_t pc, const char *text, uint32_t size,
                  uint32_t *position)
 {
-    const char_set *set = &r->sets[in->a];
+    char_set *set = &r->sets[in->a];
     uint32_t at = *position, floor = at, taken = 0;
     uint32_t wanted = in->mode == REPEAT_LAZY ? in->least : in->most;
     while (taken < wanted) {

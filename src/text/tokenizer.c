@@ -89,6 +89,9 @@ static brink_status read_all(tokenizer *t, yyjson_val *root)
         return tokenizer_malformed(t, "is not a JSON object");
     TRY(read_model(t, json_get(root, "model")));
     find_byte_tokens(t);
+    t->cache = core_calloc(t->context, CACHE_ENTRIES, sizeof *t->cache);
+    if (t->cache == NULL)
+        return BRINK_OUT_OF_MEMORY;
     TRY(normalizers_read(t, json_get(root, "normalizer")));
     TRY(pretokenizers_read(t, json_get(root, "pre_tokenizer")));
     TRY(post_processor_read(t, json_get(root, "post_processor")));
@@ -142,6 +145,8 @@ void tokenizer_destroy(tokenizer *t)
         regex_destroy(t->decoders[i].what.compiled);
     bpe_free(t);
     unigram_free(t);
+    trie_free(&t->trie);
+    core_free(context, t->cache);
     vocab_free(&t->vocabulary);
     vocab_free(&t->added_vocabulary);
     pieces_free(&t->front);

@@ -11,6 +11,7 @@
 #include "text/buffer.h"
 #include "text/regex.h"
 #include "text/tokenizer.h"
+#include "text/trie.h"
 #include "text/unicode.h"
 #include "text/vocab.h"
 
@@ -86,6 +87,7 @@ typedef struct normalizer {
     uint32_t content_size;
     const uint8_t *units; /* [unit_count] little-endian u32: Precompiled's trie */
     uint32_t unit_count;
+    uint64_t plain[2];              /* code points below 128 that Precompiled keeps */
     bool left, right;               /* strip */
     bool clean_text, chinese_chars; /* of BERT */
 } normalizer;
@@ -110,6 +112,7 @@ typedef struct pretokenizer {
     bool invert, add_prefix_space, split;
     char_class class_;
     prepend_scheme prepend;
+    uint64_t ascii[2];       /* the answer of CLASS for code points below 128    */
     const char *replacement; /* one character: Metaspace's, or that of CLASS_ONE */
     uint32_t replacement_size;
     uint64_t length; /* of PRETOKENIZE_FIXED, in characters */
@@ -164,18 +167,6 @@ typedef struct added_set {
 
 typedef enum model_kind { MODEL_BPE, MODEL_WORDPIECE, MODEL_WORDLEVEL, MODEL_UNIGRAM } model_kind;
 
-typedef struct trie_node {
-    uint32_t token; /* what ends here, VOCAB_NONE if nothing does */
-    uint32_t first; /* child; the others follow                   */
-    uint16_t children;
-    unsigned char label;
-} trie_node;
-
-typedef struct trie {
-    trie_node *nodes; /* [count], the root first */
-    uint32_t count, capacity;
-} trie;
-
 /* The best way to cut the text before a place. */
 typedef struct best_path {
     double score;
@@ -197,10 +188,12 @@ typedef struct symbol {
 
 enum { CACHE_TEXT = 36, CACHE_IDS = 12, CACHE_ENTRIES = 4096, CHAR_TABLE = 512 };
 
+/* A word met lately and what the model made of it. */
 typedef struct cache_entry {
     uint8_t size, count; /* size 0: free */
+    bool placed;         /* `spans` are there: it was met while tracing */
     char text[CACHE_TEXT];
-    uint8_t sizes[CACHE_IDS]; /* bytes of the word */
+    uint8_t spans[CACHE_IDS][2]; /* bytes of the word */
     uint32_t ids[CACHE_IDS];
 } cache_entry;
 
@@ -269,8 +262,9 @@ struct tokenizer {
     uint32_t merge_mask;
     uint32_t char_ids[CHAR_TABLE]; /* ids of single characters below CHAR_TABLE */
     uint32_t byte_ids[256];        /* of <0x00> to <0xFF>                       */
-    trie trie;                     /* of Unigram's pieces                       */
-    double *scores;                /* [vocabulary.size]                         */
+    trie trie;                     /* of the pieces of Unigram and WordPiece */
+    uint32_t inner; /* WordPiece: the node that continuing_subword_prefix leads to; 0: none */
+    double *scores; /* [vocabulary.size]                         */
     double unknown_score;
 
     added_token *added;

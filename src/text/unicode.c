@@ -203,35 +203,94 @@ static brink_status decompose(buffer *points, const char *text, uint32_t size,
     return BRINK_OK;
 }
 
-brink_status unicode_normalize_traced(buffer *out, const char *text, uint32_t size,
-                                      unicode_form form, buffer *changes)
+/* Whether the form leaves the character and its neighbours on this side as they are, whatever those are. */
+static bool is_stable(uint32_t code, unicode_form form)
 {
-    static const int32_t same = 0;
+    if (code < 0xA0)
+        return true;
+    if (form == UNICODE_NFC)
+        return code < 0x300;
+    if (form == UNICODE_NFKC)
+        return false;
+    const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)code);
+    bool syllable = code >= 0xAC00 && code < 0xD7A4; /* which utf8proc decomposes without a table */
+    return p->decomp_seqindex == UINT16_MAX && p->combining_class == 0 && !syllable;
+}
+
+/* Where the part of text[from, size) ends that stays as it is. A composed form may join its last
+   character to what follows, which is therefore left to what changes unless the text ends. */
+static uint32_t stable_end(const char *text, uint32_t size, uint32_t from, unicode_form form)
+{
+    uint32_t i = from, last = from;
+    while (i < size) {
+        uint32_t next = i;
+        if (!is_stable(utf8_next(text, &next), form))
+            return form == UNICODE_NFC || form == UNICODE_NFKC ? last : i;
+        last = i;
+        i = next;
+    }
+    return i;
+}
+
+/* Where the part of text[from, size) ends behind which a stable one begins. */
+static uint32_t unstable_end(const char *text, uint32_t size, uint32_t from, unicode_form form)
+{
+    bool composed = form == UNICODE_NFC || form == UNICODE_NFKC, first = true;
+    for (uint32_t i = from; i < size; first = false) {
+        uint32_t here = i, code = utf8_next(text, &i);
+        if (is_stable(code, form) && !(composed && first))
+            return here;
+    }
+    return size;
+}
+
+static brink_status normalize_part(buffer *out, const char *text, uint32_t size, unicode_form form,
+                                   buffer *points, buffer *changes)
+{
     bool composed = form == UNICODE_NFC || form == UNICODE_NFKC;
     utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
     if (form == UNICODE_NFKC || form == UNICODE_NFKD)
         options |= UTF8PROC_COMPAT;
-    uint32_t ascii = 0;
-    while (ascii < size && (unsigned char)text[ascii] < 0x80)
-        ascii++;
-    for (uint32_t i = 0; ascii == size && changes != NULL && i < size; i++)
-        TRY(buffer_append(changes, &same, sizeof same));
-    if (ascii == size)
-        return buffer_append(out, text, size);
-
-    buffer points = {.context = out->context};
-    brink_status status = decompose(&points, text, size, options);
-    point *all = (point *)(void *)points.data;
-    uint32_t count = (uint32_t)(points.size / sizeof *all);
-    if (status == BRINK_OK)
-        status = order_marks(out->context, all, count);
-    if (status == BRINK_OK && composed)
+    points->size = 0;
+    TRY(decompose(points, text, size, options));
+    point *all = (point *)(void *)points->data;
+    uint32_t count = (uint32_t)(points->size / sizeof *all);
+    TRY(order_marks(out->context, all, count));
+    if (composed)
         count = compose(all, count);
-    for (uint32_t i = 0; i < count && status == BRINK_OK; i++) {
-        status = buffer_put(out, (uint32_t)all[i].code);
-        if (status == BRINK_OK && changes != NULL)
-            status = buffer_append(changes, &all[i].change, sizeof all[i].change);
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(buffer_put(out, (uint32_t)all[i].code));
+        if (changes != NULL)
+            TRY(buffer_append(changes, &all[i].change, sizeof all[i].change));
     }
+    return BRINK_OK;
+}
+
+static brink_status normalize_parts(buffer *out, const char *text, uint32_t size, unicode_form form,
+                                    buffer *points, buffer *changes)
+{
+    static const int32_t same = 0;
+    for (uint32_t i = 0; i < size;) {
+        uint32_t end = stable_end(text, size, i, form);
+        TRY(buffer_append(out, text + i, end - i));
+        for (uint32_t k = i; changes != NULL && k < end; k += utf8_width(text[k]))
+            TRY(buffer_append(changes, &same, sizeof same));
+        i = end;
+        if (i == size)
+            break;
+        end = unstable_end(text, size, i, form);
+        TRY(normalize_part(out, text + i, end - i, form, points, changes));
+        i = end;
+    }
+    return BRINK_OK;
+}
+
+/* Characters that the form leaves alone are copied; the parts between go through decomposition. */
+brink_status unicode_normalize_traced(buffer *out, const char *text, uint32_t size,
+                                      unicode_form form, buffer *changes)
+{
+    buffer points = {.context = out->context};
+    brink_status status = normalize_parts(out, text, size, form, &points, changes);
     buffer_free(&points);
     return status;
 }

@@ -57,6 +57,13 @@ uint32_t unicode_title(uint32_t code);
 brink_status unicode_put_lower(buffer *out, uint32_t code);
 brink_status unicode_put_upper(buffer *out, uint32_t code);
 
+/* True only of characters of scripts without case: Hebrew to Myanmar, and those of East Asia. */
+static inline bool unicode_is_caseless(uint32_t code)
+{
+    return (code >= 0x590 && code < 0x10A0) || (code >= 0x2E80 && code < 0xA640) ||
+           (code >= 0xAC00 && code < 0xD800);
+}
+
 typedef enum unicode_form { UNICODE_NFD, UNICODE_NFC, UNICODE_NFKD, UNICODE_NFKC } unicode_form;
 
 /* Appends valid UTF-8 `text` to `out` in a normalisation form (UAX #15) of Unicode 9. Takes linear time, and

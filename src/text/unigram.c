@@ -4,9 +4,7 @@
    best[i] is the best way to cut text[0, i): its score, its last piece and where that starts. A
    trie walked from every character gives the pieces there, so that the time is the text's length
    times the longest piece's. A character that is no piece itself may be unknown, at the lowest score
-   less a penalty; unknown neighbours become one token.
-
-   Invariant: the children of a trie node are contiguous and sorted by label. */
+   less a penalty; unknown neighbours become one token. */
 #include "text/tokenizer_internal.h"
 #include "text/utf8.h"
 
@@ -15,90 +13,6 @@
 #include <stdlib.h>
 
 #define UNKNOWN_PENALTY 10.0
-
-/* ── The trie ── */
-
-typedef struct spelling {
-    const char *text;
-    uint32_t size, id;
-} spelling;
-
-static int by_spelling(const void *a, const void *b)
-{
-    const spelling *x = a, *y = b;
-    uint32_t n = x->size < y->size ? x->size : y->size;
-    int order = memcmp(x->text, y->text, n);
-    return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
-}
-
-/* The spellings of a node: list[low, high) share their first `depth` bytes. */
-typedef struct trie_range {
-    uint32_t low, high, depth;
-} trie_range;
-
-/* Adds the children of node `at`, whose spellings are `r`, behind the nodes there are. */
-static brink_status add_children(tokenizer *t, const spelling *list, trie_range r, uint32_t at,
-                                 trie_range **ranges, uint32_t *room)
-{
-    trie *tree = &t->trie;
-    while (r.low < r.high && list[r.low].size == r.depth)
-        r.low++;
-    tree->nodes[at].first = tree->count;
-    for (uint32_t from = r.low; from < r.high;) {
-        unsigned char label = (unsigned char)list[from].text[r.depth];
-        uint32_t to = from + 1;
-        while (to < r.high && (unsigned char)list[to].text[r.depth] == label)
-            to++;
-        TRY(array_grow(t->context, (void **)&tree->nodes, &tree->capacity, tree->count + 1ull,
-                       sizeof *tree->nodes));
-        TRY(array_grow(t->context, (void **)ranges, room, tree->count + 1ull, sizeof **ranges));
-        bool ends = list[from].size == r.depth + 1;
-        tree->nodes[tree->count] =
-            (trie_node){.token = ends ? list[from].id : VOCAB_NONE, .label = label};
-        (*ranges)[tree->count++] = (trie_range){from, to, r.depth + 1};
-        tree->nodes[at].children++;
-        from = to;
-    }
-    return BRINK_OK;
-}
-
-static brink_status build_trie(tokenizer *t, spelling *list, uint32_t count)
-{
-    trie *tree = &t->trie;
-    trie_range *ranges = NULL;
-    uint32_t room = 0;
-    qsort(list, count, sizeof *list, by_spelling);
-    brink_status status =
-        array_grow(t->context, (void **)&tree->nodes, &tree->capacity, 1, sizeof *tree->nodes);
-    if (status == BRINK_OK)
-        status = array_grow(t->context, (void **)&ranges, &room, 1, sizeof *ranges);
-    if (status == BRINK_OK) {
-        tree->nodes[0] = (trie_node){.token = VOCAB_NONE};
-        ranges[0] = (trie_range){0, count, 0};
-        tree->count = 1;
-    }
-    for (uint32_t i = 0; status == BRINK_OK && i < tree->count; i++)
-        status = add_children(t, list, ranges[i], i, &ranges, &room);
-    core_free(t->context, ranges);
-    return status;
-}
-
-/* The child of `node` by `label`, 0 if there is none. */
-static uint32_t trie_child(const trie *tree, uint32_t node, unsigned char label)
-{
-    uint32_t low = tree->nodes[node].first, high = low + tree->nodes[node].children;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        unsigned char here = tree->nodes[middle].label;
-        if (here == label)
-            return middle;
-        if (here < label)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return 0;
-}
 
 /* ── Reading ── */
 
@@ -157,11 +71,10 @@ static brink_status bad_piece(tokenizer *t, size_t id, const char *reason)
 }
 
 /* [["piece", score], …]: the place in the list is the id; of equal pieces the last one counts. */
-static brink_status read_pieces(tokenizer *t, yyjson_val *list, spelling *spellings)
+static brink_status read_pieces(tokenizer *t, yyjson_val *list)
 {
     yyjson_val *one;
     size_t i, n;
-    uint32_t distinct = 0;
     yyjson_arr_foreach(list, i, n, one)
     {
         yyjson_val *text = yyjson_arr_get(one, 0), *score = yyjson_arr_get(one, 1);
@@ -176,14 +89,7 @@ static brink_status read_pieces(tokenizer *t, yyjson_val *list, spelling *spelli
                       (uint32_t)i));
     }
     t->unknown_score -= UNKNOWN_PENALTY;
-    yyjson_arr_foreach(list, i, n, one)
-    {
-        const char *text = vocab_spelling(&t->vocabulary, (uint32_t)i);
-        uint32_t size = t->vocabulary.length[i];
-        if (vocab_find(&t->vocabulary, text, size) == i)
-            spellings[distinct++] = (spelling){text, size, (uint32_t)i};
-    }
-    return build_trie(t, spellings, distinct);
+    return trie_create(&t->trie, &t->vocabulary);
 }
 
 brink_status unigram_read(tokenizer *t, yyjson_val *json)
@@ -203,18 +109,12 @@ brink_status unigram_read(tokenizer *t, yyjson_val *json)
     yyjson_arr_foreach(list, i, n, one) bytes += yyjson_get_len(yyjson_arr_get(one, 0));
     TRY(vocab_create(&t->vocabulary, t->context, (uint32_t)count, (uint32_t)count, bytes));
     t->scores = ARENA_ARRAY(&t->memory, double, count + 1);
-    spelling *spellings = core_alloc(t->context, (count + 1) * sizeof *spellings);
-    brink_status status = t->scores == NULL || spellings == NULL ? BRINK_OUT_OF_MEMORY : BRINK_OK;
-    if (status == BRINK_OK)
-        status = read_pieces(t, list, spellings);
-    core_free(t->context, spellings);
     t->model_size = (uint32_t)count;
-    return status;
+    return t->scores != NULL ? read_pieces(t, list) : BRINK_OUT_OF_MEMORY;
 }
 
 void unigram_free(tokenizer *t)
 {
-    core_free(t->context, t->trie.nodes);
     core_free(t->context, t->best);
 }
 
@@ -246,7 +146,7 @@ static brink_status find_best(tokenizer *t, const char *text, uint32_t size)
             node = trie_child(&t->trie, node, (unsigned char)text[end++]);
             if (node == 0)
                 break;
-            uint32_t id = t->trie.nodes[node].token;
+            uint32_t id = t->trie.units[node].token;
             if (id == VOCAB_NONE)
                 continue;
             reach(best, end, at, best[at].score + t->scores[id], id);
@@ -265,6 +165,8 @@ static brink_status find_best(tokenizer *t, const char *text, uint32_t size)
 /* The token or tokens of text[start, end), one piece or a run of unknown ones. */
 static brink_status add_piece(tokenizer *t, const char *text, uint32_t start, uint32_t end)
 {
+    if (t->best[end].id != t->unknown)
+        return token_add(t, t->best[end].id, start, end);
     uint32_t id = vocab_find(&t->vocabulary, text + start, end - start);
     bool bytes = id == VOCAB_NONE && t->byte_fallback;
     for (uint32_t i = start; bytes && i < end; i++)

@@ -158,7 +158,7 @@ export class Model {
   }
 
   /** Token ids of a text, or of each of several; with what the tokenizer adds around it unless `special` is
-      false. With `offsets` also where each token is in the text. */
+      false. With `offsets` also where each token is in the text. What comes of several are views of one buffer. */
   tokenize(text: string, options?: TokenizeOptions & { offsets?: false }): Promise<Uint32Array>;
   tokenize(texts: readonly string[], options?: TokenizeOptions & { offsets?: false }): Promise<Uint32Array[]>;
   tokenize(text: string, options: TokenizeOptions & { offsets: true }): Promise<TokenOffsets>;
@@ -168,7 +168,13 @@ export class Model {
     { special = true, offsets = false }: TokenizeOptions & { offsets?: boolean } = {},
   ): Promise<Uint32Array | TokenOffsets | (Uint32Array | TokenOffsets)[]> {
     const found = await this.#connection.call("tokenize", { model: this.#model, texts: listOfTexts(texts), special, offsets });
-    const list = offsets ? found : found.map(({ ids }) => ids);
+    let end = 0;
+    const list = Array.from(found.counts, (count) => {
+      const start = end;
+      end += count;
+      const ids = found.ids.subarray(start, end);
+      return offsets ? { ids, offsets: found.offsets.subarray(2 * start, 2 * end) } : ids;
+    });
     return typeof texts === "string" ? list[0]! : list;
   }
 

@@ -101,8 +101,10 @@ export interface WireVectors {
   truncated: number;
 }
 
-/** Of one text. */
+/** Tokens of all texts, one text's behind the other's. */
 export interface WireTokens {
+  /** Of each text. */
+  counts: Uint32Array<ArrayBuffer>;
   ids: Uint32Array<ArrayBuffer>;
   /** Where each token begins and ends, in UTF-16 units; empty where not asked for. */
   offsets: Uint32Array<ArrayBuffer>;
@@ -116,7 +118,7 @@ export interface Operations {
   disposeModel: [{ model: number }, null];
   run: [{ model: number; inputs: RawTensor[]; profile: boolean }, RawTensor[]];
   parseTensor: [{ bytes: Uint8Array<ArrayBuffer> }, RawTensor];
-  tokenize: [{ model: number; texts: string[]; special: boolean; offsets: boolean }, WireTokens[]];
+  tokenize: [{ model: number; texts: string[]; special: boolean; offsets: boolean }, WireTokens];
   detokenize: [{ model: number; ids: Uint32Array; special: boolean }, string];
   formatChat: [{ model: number; messages: Message[] }, string];
   embed: [WireEmbed, WireVectors];

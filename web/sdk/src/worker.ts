@@ -90,7 +90,7 @@ function wireError(error: unknown): WireError {
 /** Buffers that can move to the page instead of being copied. */
 function transfers(op: Operation, value: unknown): Transferable[] {
   if (op === "run") return (value as Operations["run"][1]).map((t) => t.bytes.buffer);
-  if (op === "tokenize") return (value as Operations["tokenize"][1]).flatMap(({ ids, offsets }) => [ids.buffer, offsets.buffer]);
+  if (op === "tokenize") return Object.values(value as Operations["tokenize"][1]).map(({ buffer }) => buffer);
   if (op === "embed") return [(value as Operations["embed"][1]).bytes.buffer];
   if (op === "parseTensor") return [(value as Operations["parseTensor"][1]).bytes.buffer];
   return [];

@@ -10,7 +10,7 @@ import type { Operations, WireModel, WireSampling, WireSource, WireTokens, WireV
 import type { RawTensor } from "../tensor.js";
 import type { EngineInfo, GeneratedToken, GenerateStats, GpuInfo, MemoryUse, Message, ModelFacts, Profile, ValueInfo } from "../types.js";
 import { Progress, Transfers, type TakePart, type Want } from "./files.js";
-import { Heap, type Scope } from "./heap.js";
+import { encodeText, Heap, type Scope } from "./heap.js";
 import { Aborted, disposed, type Job } from "./job.js";
 import type { Exports, Loaded } from "./module.js";
 import { nextTurn, sleep } from "./queue.js";
@@ -38,6 +38,16 @@ const codes = new Map<number, ErrorCode>([
   [layout.status.outOfMemory, "out-of-memory"],
   [layout.status.deviceFailed, "device-failed"],
 ]);
+
+function joined(lists: Uint32Array[]): Uint32Array<ArrayBuffer> {
+  const all = new Uint32Array(lists.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const list of lists) {
+    all.set(list, at);
+    at += list.length;
+  }
+  return all;
+}
 
 /** Places in characters become places in the string's UTF-16 units, which are more where it has characters
     beyond U+FFFF. */
@@ -400,25 +410,35 @@ export class Engine {
 
   /* ── Text ── */
 
-  tokenize({ model, texts, special, offsets }: Operations["tokenize"][0]): WireTokens[] {
+  tokenize({ model, texts, special, offsets }: Operations["tokenize"][0]): WireTokens {
     const { pointer } = this.#model(model);
-    return texts.map((text) => this.heap.scoped((scope) => this.#tokens(scope, pointer, text, special, offsets)));
-  }
-
-  #tokens(scope: Scope, model: number, text: string, special: boolean, offsets: boolean): WireTokens {
     const { heap } = this;
-    const input = scope.text(text);
-    const count = scope.alloc(4);
-    for (let capacity = input.length + 16; ; capacity = heap.u32(count)) {
-      const ids = scope.room(4 * capacity);
-      const places = offsets ? scope.room(8 * capacity) : 0;
-      const status = this.#exports.web_tokenize(model, input.pointer, input.length, special ? 1 : 0, ids, places, capacity, count);
-      this.#check(status, "tokenizing");
-      const length = heap.u32(count);
-      if (length > capacity) continue;
-      const found = heap.words(places, offsets ? 2 * length : 0);
-      return { ids: heap.words(ids, length), offsets: offsets ? toUnits(found, text) : found };
-    }
+    const exports = this.#exports;
+    return heap.scoped((scope) => {
+      const counts = new Uint32Array(texts.length);
+      const ids: Uint32Array[] = [];
+      const places: Uint32Array[] = [];
+      const count = scope.alloc(4);
+      // room for one text and its tokens, used for all
+      let [text, textRoom, list, offsetList, room] = [0, -1, 0, 0, 0];
+      texts.forEach((string, i) => {
+        const bytes = encodeText(string);
+        if (bytes.length > textRoom) text = scope.room((textRoom = 2 * bytes.length));
+        heap.bytes.set(bytes, text);
+        for (let need = bytes.length + 16; ; need = heap.u32(count)) {
+          if (need > room) {
+            list = scope.room(4 * (room = 2 * need));
+            if (offsets) offsetList = scope.room(8 * room);
+          }
+          this.#check(exports.web_tokenize(pointer, text, bytes.length, special ? 1 : 0, list, offsetList, room, count), "tokenizing");
+          if (heap.u32(count) <= room) break;
+        }
+        counts[i] = heap.u32(count);
+        ids.push(heap.words(list, counts[i]));
+        if (offsets) places.push(toUnits(heap.words(offsetList, 2 * counts[i]), string));
+      });
+      return { counts, ids: joined(ids), offsets: joined(places) };
+    });
   }
 
   /** Text whose length the engine says: fetched again when the first room was too small. */
@@ -597,7 +617,7 @@ export class Engine {
     if (tokens) return tokens;
     // a template spells out the special tokens itself
     const texts = [messages ? this.formatChat({ model, messages }) : (prompt ?? "")];
-    return this.tokenize({ model, texts, special: !messages, offsets: false })[0]!.ids;
+    return this.tokenize({ model, texts, special: !messages, offsets: false }).ids;
   }
 
   async #generateOn(session: Session, tokens: Uint32Array, args: Operations["generate"][0], job: Job): Promise<GenerateStats> {

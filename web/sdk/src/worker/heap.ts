@@ -13,6 +13,8 @@ export interface HeapExports {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+export const encodeText = (text: string): Uint8Array => encoder.encode(text);
+
 export class Heap {
   #memory: WebAssembly.Memory;
   #exports: HeapExports;
@@ -134,7 +136,7 @@ export class Scope {
   }
   /** A NUL-terminated text and its length without the NUL. */
   text(text: string): { pointer: number; length: number } {
-    const bytes = encoder.encode(text);
+    const bytes = encodeText(text);
     const pointer = this.alloc(bytes.length + 1);
     this.#heap.bytes.set(bytes, pointer);
     return { pointer, length: bytes.length };
