@@ -22,6 +22,7 @@ SUITES = {
     "masks": "Masks of a vocabulary under JSON Schemas, beside llguidance",
     "browser": "In Chromium, beside wllama and onnxruntime-web",
     "browser-gemma3": "Gemma 3 270M in Chromium, beside wllama",
+    "tokenizers": "Text to ids, beside transformers.js and tokenizers",
     "startup": "Start-up in a fresh browser profile",
     "size": "What a page downloads",
     "webgpu": "WebGPU over wasm in one tab",

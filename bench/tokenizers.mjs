@@ -1,7 +1,7 @@
 /* tokenizers.mjs — text to ids: brink's worker beside transformers.js's tokenizer in one Chromium, and natively
    beside `tokenizers`.
 
-   A round gives every text of a language to each side, once. Through the SDK the texts cross to the worker in
+   A round gives texts that no round before had to each side, once, since both remember words. Through the SDK the texts cross to the worker in
    one call and the ids come back, which is part of brink's time; transformers.js runs on the page. The
    texts: visits and source code from this repository; names of countries, languages and currencies in
    Chinese, Japanese, Korean, Arabic and Hindi, from Node's own Unicode tables, put in random order; emoji
@@ -14,7 +14,8 @@ import { launchBrowser } from "../web/demo/browser.mjs";
 import { Child, driver, figure, median, modelsFolder, order, out, python, repeat, root, save, table, warnIfBusy } from "./lib.mjs";
 import { startPeerServer } from "./serve.mjs";
 
-const COUNT = 64, LENGTH = 1200; // texts of a language, and characters of a text at most
+const COUNT = 64, LENGTH = 1200; // texts of a language in a round, and characters of a text at most
+const ALL = COUNT * (repeat + 1); // the first are for warming up
 const kinds = {
   smollm2: "BPE, SmolLM2's",
   llama3: "BPE after Llama 3",
@@ -33,20 +34,21 @@ function names(locale) {
   return Object.entries(codes).flatMap(([type, list]) => list.split(" ").map((code) => new Intl.DisplayNames(locale, { type }).of(code)));
 }
 function filled(next) {
-  return Array.from({ length: COUNT }, () => {
+  return Array.from({ length: ALL }, () => {
     let text = "";
     while (text.length < LENGTH) text += next();
     return text;
   });
 }
-/** The beginning, at a line's end, of each of COUNT parts. */
+/** The beginnings of as many equal parts. */
 function parts(text) {
-  const step = Math.floor(text.length / COUNT);
-  return Array.from({ length: COUNT }, (_, i) => text.slice(i * step, (i + 1) * step).slice(0, LENGTH).toWellFormed());
+  const step = Math.floor(text.length / ALL);
+  return Array.from({ length: ALL }, (_, i) => text.slice(i * step, i * step + Math.min(step, LENGTH)).toWellFormed());
 }
 function texts() {
-  const visits = JSON.parse(readFileSync(join(root, "data/aci-bench/test1.json"), "utf8")).data;
-  const sources = readdirSync(join(root, "src/graph")).sort().map((name) => readFileSync(join(root, "src/graph", name), "utf8"));
+  const visits = ["train", "valid", "test1"].flatMap((name) => JSON.parse(readFileSync(join(root, `data/aci-bench/${name}.json`), "utf8")).data);
+  const folders = ["graph", "text", "plan"].map((name) => join(root, "src", name));
+  const sources = folders.flatMap((folder) => readdirSync(folder).sort().map((name) => readFileSync(join(folder, name), "utf8")));
   const inLocale = (locales, separators) => {
     const words = locales.map(names);
     return filled(() => pick(pick(words)) + (below(5) ? pick(separators) : `${below(3000)}${pick(separators)}`));
@@ -86,10 +88,11 @@ async function open({ kind, texts }) {
   };
   window.texts = texts;
 }
-async function measure({ side, language, ids }) {
-  const found = await window.sides[side](window.texts[language]);
+async function measure({ side, language, from, to, ids }) {
+  const found = await window.sides[side](window.texts[language].slice(from, to));
   return { ms: found.ms, ...(ids ? { ids: found.ids.map((list) => [...list].map(Number)) } : {}) };
 }
+const part = (i) => ({ from: (i + 1) * COUNT, to: (i + 2) * COUNT });
 
 const bytesOf = (list) => list.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 const same = (a, b) => a.length === b.length && a.every((id, i) => id === b[i]);
@@ -99,40 +102,43 @@ async function inBrowser(page, kind, lists, expected) {
   const sides = ["brink", "transformers.js", "one text a call"];
   const differ = { brink: 0, "transformers.js": 0 };
   await page.evaluate(open, { kind, texts: lists });
-  for (const side of sides)
-    for (const language of Object.keys(lists)) {
-      const { ids } = await page.evaluate(measure, { side, language, ids: true });
-      if (side in differ) differ[side] += ids.filter((list, i) => !same(list, expected[language][i])).length;
-    }
+  for (const side of sides) for (const language of Object.keys(lists)) await page.evaluate(measure, { side, language, ...part(-1) });
   const rounds = [];
   for (let i = 0; i < repeat; i++) {
     const round = Object.fromEntries(sides.map((side) => [side, {}]));
     for (const language of Object.keys(lists))
-      for (const side of order(i, sides)) round[side][language] = (await page.evaluate(measure, { side, language })).ms;
+      for (const side of order(i, sides)) round[side][language] = (await page.evaluate(measure, { side, language, ...part(i) })).ms;
     rounds.push(round);
   }
+  for (const side of Object.keys(differ))
+    for (const language of Object.keys(lists)) {
+      const { ids } = await page.evaluate(measure, { side, language, ids: true });
+      differ[side] += ids.filter((list, i) => !same(list, expected[language][i])).length;
+    }
   return { rounds, differ };
 }
 
 async function natively(children, kind, lists) {
   const rounds = Array.from({ length: repeat }, () => ({ brink: {}, tokenizers: {} }));
   for (const child of Object.values(children)) await child.ask(`load ${join(out, "tokenizers", kind)}`);
-  for (const [language, list] of Object.entries(lists)) {
-    const file = join(out, "tokenizers/texts.bin");
-    writeFileSync(file, list.map((text) => `${text}\0`).join(""));
-    const tokens = [];
-    for (const child of Object.values(children)) await child.ask(`texts ${file}`), tokens.push((await child.ask("run")).tokens);
-    if (tokens[0] !== tokens[1]) throw new Error(`${kind}: ${tokens[0]} tokens natively, ${tokens[1]} in tokenizers`);
-    for (let i = 0; i < repeat; i++)
-      for (const side of order(i, ["brink", "tokenizers"])) rounds[i][side][language] = (await children[side].ask("run")).ms;
-  }
+  for (let i = -1; i < repeat; i++)
+    for (const [language, list] of Object.entries(lists)) {
+      const file = join(out, "tokenizers/texts.bin"), { from, to } = part(i), tokens = {};
+      writeFileSync(file, list.slice(from, to).map((text) => `${text}\0`).join(""));
+      for (const side of order(i + 1, ["brink", "tokenizers"])) {
+        await children[side].ask(`texts ${file}`);
+        const answer = await children[side].ask("run");
+        tokens[side] = answer.tokens;
+        if (i >= 0) rounds[i][side][language] = answer.ms;
+      }
+      if (tokens.brink !== tokens.tokenizers) throw new Error(`${kind}: ${tokens.brink} tokens natively, ${tokens.tokenizers} in tokenizers`);
+    }
   return rounds;
 }
 
 /** Rounds with the rate over all languages, in megabytes a second, of the sides asked for. */
 function rates(rounds, bytes, sides) {
-  const total = Object.values(bytes).reduce((a, b) => a + b);
-  return rounds.map((round) => Object.fromEntries(sides.map(([name, side]) => [name, { rate: total / 1e3 / Object.values(round[side]).reduce((a, b) => a + b) }])));
+  return rounds.map((round, i) => Object.fromEntries(sides.map(([name, side]) => [name, { rate: bytes[i] / 1e3 / Object.values(round[side]).reduce((a, b) => a + b) }])));
 }
 
 async function main() {
@@ -142,7 +148,7 @@ async function main() {
   writeFileSync(file, JSON.stringify(lists));
   execFileSync(python, [join(root, "bench/tokenizer_files.py"), file, folder, modelsFolder], { stdio: "inherit" });
   const expected = JSON.parse(readFileSync(join(folder, "ids.json"), "utf8"));
-  const bytes = Object.fromEntries(Object.entries(lists).map(([language, list]) => [language, bytesOf(list)]));
+  const bytes = Array.from({ length: repeat }, (_, i) => bytesOf(Object.values(lists).flatMap((list) => list.slice(part(i).from, part(i).to))));
   const children = { brink: new Child(driver("tokenizers_brink"), []), tokenizers: new Child(python, [join(root, "bench/tokenizers_py.py")]) };
   for (const child of Object.values(children)) await child.answer();
   const server = await startPeerServer();
@@ -176,7 +182,7 @@ async function main() {
   for (const { kind, differ, rounds, native } of results) {
     const parts = (all, side, peer) => Object.keys(lists).map((language) => `${language} ${(median(all.map((r) => r[peer][language] / r[side][language]))).toFixed(1)}`).join(", ");
     console.log(`  ${kind}, times as fast in Chromium: ${parts(rounds, "brink", "transformers.js")}; natively: ${parts(native, "brink", "tokenizers")}`);
-    console.log(`    of ${COUNT * Object.keys(lists).length} texts ${differ.brink} have other ids than tokenizers gives, in transformers.js ${differ["transformers.js"]}`);
+    console.log(`    of ${ALL * Object.keys(lists).length} texts ${differ.brink} have other ids than tokenizers gives, in transformers.js ${differ["transformers.js"]}`);
   }
   save("tokenizers", { groups, results });
   if (results.some(({ differ }) => differ.brink)) throw new Error("ids differ from those of tokenizers");
