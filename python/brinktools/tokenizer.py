@@ -1,39 +1,16 @@
 """tokenizer.json and tokenizer_config.json from a GGUF file's metadata.
 
-Two kinds of vocabulary: "gpt2" (byte-level BPE with its merges; the splitting rule is named by
-tokenizer.ggml.pre) and "llama" (SentencePiece pieces with scores). The second becomes a BPE too:
-joining two pieces ranks by the score of the piece they make, which is SentencePiece's own rule
-(arXiv:1808.06226, section 3), so merges follow from vocabulary and scores.
+Four kinds of vocabulary, by tokenizer.ggml.model: "gpt2" (byte-level BPE with its merges; the splitting
+rule is named by tokenizer.ggml.pre), "llama" (SentencePiece pieces with scores), "bert" (WordPiece) and
+"t5" (SentencePiece's unigram model). What hangs on the kind is in tokenizer_models.py.
 """
 
 from .errors import BrinkError
+from .tokenizer_models import (CONTROL, NORMAL, SPACE, UNKNOWN, USER, WHOLE_WORDS, byte_level,
+                               pieces, unigram, words)
 
-NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
-SPACE = "\u2581"  # SentencePiece's visible space
-
-_CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_SPLIT = (_CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*"
-          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
-
-
-def _split(pattern):
-    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated",
-            "invert": False}
-
-
-def _bytes(regex):
-    return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
-            "use_regex": regex}
-
-
-_DIGITS = {"type": "Digits", "individual_digits": True}
-PRE_TOKENIZERS = {  # by tokenizer.ggml.pre: (pre-tokenizers, normalizer)
-    "gpt-2": ([_bytes(True)], None),
-    "default": ([_bytes(True)], None),
-    "smollm": ([_DIGITS, _bytes(True)], None),
-    "qwen2": ([_split(_SPLIT % ""), _bytes(False)], {"type": "NFC"}),
-    "llama-bpe": ([_split(_SPLIT % "{1,3}"), _bytes(False)], None),
-}
+IDS = {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token",
+       "seperator": "sep_token", "cls": "cls_token", "mask": "mask_token"}  # so GGUF spells it
 
 
 def tokenizer_from_gguf(metadata, where):
@@ -46,24 +23,30 @@ def tokenizer_from_gguf(metadata, where):
 
     model, tokens = need("model", str), need("tokens", list)
     kinds = metadata.get("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
-    if not all(isinstance(token, str) for token in tokens) or len(kinds) != len(tokens):
+    if (not all(isinstance(token, str) for token in tokens) or not isinstance(kinds, list)
+            or len(kinds) != len(tokens)):
         raise BrinkError(f"{where}: tokenizer.ggml.tokens and token_type do not match")
-    ids = {name: _token_id(metadata, name, len(tokens), where)
-           for name in ("bos", "eos", "unknown", "padding")}
+    ids = {name: _token_id(metadata, name, len(tokens), where) for name in IDS}
     if model == "gpt2":
-        made = _byte_level(tokens, need("merges", list), metadata.get("tokenizer.ggml.pre"), where)
+        made = byte_level(tokens, need("merges", list), metadata.get("tokenizer.ggml.pre"), where)
     elif model == "llama":
-        made = _pieces(tokens, kinds, need("scores", list), ids["unknown"], metadata, where)
+        made = pieces(tokens, kinds, need("scores", list), ids["unknown"], metadata, where)
+    elif model == "bert":
+        made = words(tokens, kinds, ids["unknown"], where)
+    elif model == "t5":
+        made = unigram(tokens, kinds, need("scores", list), ids["unknown"], metadata, where)
     else:
-        raise BrinkError(f"{where}: tokenizer model {model!r} is not supported (gpt2, llama are)")
-    tokens = list(made["model"]["vocab"])
+        raise BrinkError(f"{where}: tokenizer model {model!r} is not supported (gpt2, llama, bert "
+                         "and t5 are)")
+    vocabulary = made["model"]["vocab"]
+    tokens = [entry[0] if model == "t5" else entry for entry in vocabulary]
     runs = {SPACE * n for n in range(1, 64)} if model == "llama" else set()
     made["added_tokens"] = [
         {"id": i, "content": token, "single_word": False, "lstrip": False, "rstrip": False,
          "normalized": False, "special": kind in (CONTROL, UNKNOWN)}
         for i, (token, kind) in enumerate(zip(tokens, kinds))
         if kind in (CONTROL, USER, UNKNOWN) and token not in runs]
-    _add_ends(made, metadata, tokens, ids)
+    _add_ends(made, metadata, tokens, ids, model)
     return made, _tokenizer_config(metadata, tokens, ids)
 
 
@@ -74,106 +57,59 @@ def _token_id(metadata, name, count, where):
     return value
 
 
-def _vocabulary(tokens):
-    """Token to id; a repeated token gets a name of its own, so that ids stay positions."""
-    vocabulary = {}
-    for i, token in enumerate(tokens):
-        vocabulary[token if token not in vocabulary else f"<repeated {i}>"] = i
-    return vocabulary
+def _ends(metadata, tokens, ids, model):
+    """The token that texts begin with and the one that they end with, each None if there is none."""
+    def wanted(name, otherwise):  # what llama.cpp takes where nothing is said
+        value = metadata.get(f"tokenizer.ggml.add_{name}_token")
+        return otherwise if value is None else bool(value)
+
+    def known(spelling):
+        return tokens.index(spelling) if spelling in tokens else None
+
+    if model == "bert":
+        begin = ids["cls"] if ids["cls"] is not None else ids["bos"]
+        begin = begin if begin is not None else known("[CLS]")
+        end = ids["seperator"] if ids["seperator"] is not None else known("[SEP]")
+        return (begin if wanted("bos", True) else None, end if wanted("sep", True) else None)
+    whole = metadata.get("tokenizer.ggml.pre") in WHOLE_WORDS
+    return (ids["bos"] if wanted("bos", model == "llama" or (model == "gpt2" and whole)) else None,
+            ids["eos"] if wanted("eos", model == "t5") else None)
 
 
-def _byte_level(tokens, merges, pre, where):
-    if not isinstance(pre, str) or pre not in PRE_TOKENIZERS:
-        raise BrinkError(f"{where}: tokenizer.ggml.pre {pre!r} is not supported "
-                         f"({', '.join(PRE_TOKENIZERS)} are)")
-    steps, normalizer = PRE_TOKENIZERS[pre]
-    pairs = [merge.split(" ") if isinstance(merge, str) else [] for merge in merges]
-    vocabulary = _vocabulary(tokens)
-    for pair in pairs:
-        if len(pair) != 2 or pair[0] + pair[1] not in vocabulary:
-            raise BrinkError(f"{where}: merge {' '.join(pair)!r} does not make a token")
-    return {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
-        "normalizer": normalizer,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps}, "post_processor": None,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True,
-                    "use_regex": True},
-        "model": {"type": "BPE", "dropout": None, "unk_token": None,
-                  "continuing_subword_prefix": None, "end_of_word_suffix": None,
-                  "fuse_unk": False, "byte_fallback": False,
-                  "ignore_merges": pre == "llama-bpe", "vocab": vocabulary, "merges": pairs},
-    }
-
-
-def _pieces(tokens, kinds, scores, unknown, metadata, where):
-    if len(scores) != len(tokens) or not all(isinstance(s, float) for s in scores):
-        raise BrinkError(f"{where}: tokenizer.ggml.scores and tokens do not match")
-    # User-defined pieces may be stored with plain spaces; they join before any other piece.
-    tokens = [t.replace(" ", SPACE) if k == USER else t for t, k in zip(tokens, kinds)]
-    vocabulary = _vocabulary(tokens)
-    ranked = []
-    for i, (token, kind, score) in enumerate(zip(tokens, kinds, scores)):
-        if kind not in (NORMAL, USER):
-            continue
-        rank = 0.0 if kind == USER else -score
-        for cut in range(1, len(token)):
-            left, right = token[:cut], token[cut:]
-            if left in vocabulary and right in vocabulary:
-                ranked.append((rank, i, vocabulary[left], vocabulary[right], left, right))
-    ranked.sort()
-    steps = [{"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]
-    strip = []
-    if metadata.get("tokenizer.ggml.add_space_prefix", True):
-        steps.insert(0, {"type": "Prepend", "prepend": SPACE})
-        strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}]
-    return {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
-        "normalizer": {"type": "Sequence", "normalizers": steps} if strip else steps[0],
-        "pre_tokenizer": {"type": "Split", "pattern": {"String": " "},
-                          "behavior": "MergedWithPrevious", "invert": False},
-        "post_processor": None,
-        "decoder": {"type": "Sequence", "decoders": [
-            {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
-            {"type": "ByteFallback"}, {"type": "Fuse"}, *strip]},
-        "model": {"type": "BPE", "dropout": None,
-                  "unk_token": None if unknown is None else tokens[unknown],
-                  "continuing_subword_prefix": None, "end_of_word_suffix": None,
-                  "fuse_unk": True, "byte_fallback": BYTE in kinds, "ignore_merges": False,
-                  "vocab": vocabulary, "merges": [[left, right] for *_, left, right in ranked]},
-    }
-
-
-def _add_ends(made, metadata, tokens, ids):
+def _add_ends(made, metadata, tokens, ids, model):
     """A post-processor for the tokens that every text begins or ends with."""
-    def ends(name):
-        wanted = metadata.get(f"tokenizer.ggml.add_{name}_token")
-        if wanted is None and name == "bos":  # what llama.cpp takes where nothing is said
-            wanted = (metadata["tokenizer.ggml.model"] == "llama"
-                      or metadata.get("tokenizer.ggml.pre") == "llama-bpe")
-        return [tokens[ids[name]]] if wanted and ids[name] is not None else []
+    begin, end = _ends(metadata, tokens, ids, model)
 
-    def parts(token):
-        return [{"SpecialToken": {"id": t, "type_id": 0}} for t in token]
+    def special(number, kind):
+        return [] if number is None else [{"SpecialToken": {"id": tokens[number], "type_id": kind}}]
 
-    bos, eos = ends("bos"), ends("eos")
-    if bos or eos:
-        single = parts(bos) + [{"Sequence": {"id": "A", "type_id": 0}}] + parts(eos)
-        pair = single + parts(bos) + [{"Sequence": {"id": "B", "type_id": 0}}] + parts(eos)
-        special = {t: {"id": t, "ids": [made["model"]["vocab"][t]], "tokens": [t]}
-                   for t in bos + eos}
-        made["post_processor"] = {"type": "TemplateProcessing", "single": single, "pair": pair,
-                                  "special_tokens": special}
+    def part(name, kind):
+        return [{"Sequence": {"id": name, "type_id": kind}}]
+
+    if begin is None and end is None:
+        return
+    second = part("B", 1) if model == "bert" else special(begin, 0) + part("B", 0)
+    single = special(begin, 0) + part("A", 0) + special(end, 0)
+    made["post_processor"] = {
+        "type": "TemplateProcessing", "single": single,
+        "pair": single + second + special(end, 1 if model == "bert" else 0),
+        "special_tokens": {tokens[i]: {"id": tokens[i], "ids": [i], "tokens": [tokens[i]]}
+                           for i in (begin, end) if i is not None}}
 
 
 def _tokenizer_config(metadata, tokens, ids):
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False,
               "add_bos_token": bool(metadata.get("tokenizer.ggml.add_bos_token", False)),
               "add_eos_token": bool(metadata.get("tokenizer.ggml.add_eos_token", False))}
-    for name, key in (("bos", "bos_token"), ("eos", "eos_token"), ("unknown", "unk_token"),
-                      ("padding", "pad_token")):
-        if ids[name] is not None:
-            config[key] = tokens[ids[name]]
+    config |= {IDS[name]: tokens[number] for name, number in ids.items() if number is not None}
     template = metadata.get("tokenizer.chat_template")
+    names = metadata.get("tokenizer.chat_templates")
     if isinstance(template, str):
         config["chat_template"] = template
+    if isinstance(template, str) and isinstance(names, list):  # others beside it, by name
+        others = {name: metadata.get(f"tokenizer.chat_template.{name}") for name in names
+                  if isinstance(name, str) and name != "default"}
+        config["chat_template"] = [{"name": name, "template": text}
+                                   for name, text in ({"default": template} | others).items()
+                                   if isinstance(text, str)]
     return config
