@@ -42,9 +42,17 @@ class Adapter:
         return module in self.pairs
 
     def _setting(self, module, patterns, key):
-        for pattern, value in (self.config.get(patterns) or {}).items():
-            if re.search(rf"(^|\.){pattern}$", module):
-                return value
+        given = self.config.get(patterns) or {}
+        if not isinstance(given, dict):
+            raise BrinkError(f"{self.where}: {patterns} is {given!r}")
+        for pattern, value in given.items():
+            if re.search(r"\)[*+?{]", pattern):  # a repeated group may take for ever
+                raise BrinkError(f"{self.where}: {patterns}: {pattern!r} repeats a group")
+            try:
+                if re.search(rf"(^|\.){pattern}$", module):
+                    return value
+            except (re.error, OverflowError, RecursionError) as error:
+                raise BrinkError(f"{self.where}: {patterns}: {pattern!r}: {error}") from None
         return self.config.get(key)
 
     def merge(self, module, weight):

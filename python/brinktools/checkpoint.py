@@ -50,7 +50,7 @@ def read_json(path):
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise BrinkError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrinkError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):
         raise BrinkError(f"{path}: not a JSON object")
@@ -128,7 +128,7 @@ class SafetensorsFile:
             raise BrinkError(f"{self.path}: the header of {size} bytes does not fit the file")
         try:
             header = json.loads(self.data[8:8 + size])
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BrinkError(f"{self.path}: the header is not JSON") from None
         if not isinstance(header, dict):
             raise BrinkError(f"{self.path}: the header is not an object")

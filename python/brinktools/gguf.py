@@ -110,6 +110,8 @@ class GgufFile:
         if not 1 <= dims <= 4:
             raise BrinkError(f"{self.path}: tensor {name} has {dims} dimensions")
         shape = tuple(cursor.scalar("<Q") for _ in range(dims))[::-1]
+        if 0 in shape:
+            raise BrinkError(f"{self.path}: tensor {name} is empty")
         return name, shape, cursor.scalar("<I"), cursor.scalar("<Q")
 
     def _tensor(self, base, name, shape, kind, offset):
