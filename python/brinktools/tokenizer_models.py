@@ -150,9 +150,18 @@ def words(tokens, kinds, unknown, where):
         {"type": "BertPreTokenizer"}, {"type": "WordPiece", "prefix": "##", "cleanup": True})
 
 
+def _replace(pattern, content):
+    return {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
+
+
+def _metaspace(scheme):
+    return {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": scheme, "split": True}
+
+
 def unigram(tokens, kinds, scores, unknown, metadata, where):
     """SentencePiece's unigram model (T5, XLM-RoBERTa)."""
     _check_scores(tokens, scores, where)
+    prefix = scheme = "always" if metadata.get("tokenizer.ggml.add_space_prefix") else "never"
     steps = []
     charsmap = metadata.get("tokenizer.ggml.precompiled_charsmap") or []
     if charsmap:
@@ -162,11 +171,12 @@ def unigram(tokens, kinds, scores, unknown, metadata, where):
         blob = bytes(b & 255 for b in charsmap)
         steps.append({"type": "Precompiled", "precompiled_charsmap": base64.b64encode(blob).decode("ascii")})
     if metadata.get("tokenizer.ggml.remove_extra_whitespaces"):
-        steps += [{"type": "Replace", "pattern": {"Regex": r"\A +| +\z"}, "content": ""},
-                  {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]
-    prefix = "always" if metadata.get("tokenizer.ggml.add_space_prefix") else "never"
-    space = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": prefix, "split": True}
+        steps += [_replace(r"\A +| +\z", ""), _replace(" {2,}", " ")]
+    elif prefix == "always":  # before a blank as well, where Metaspace puts none
+        steps.append({"type": "Prepend", "prepend": SPACE})
+        scheme = "never"
     vocabulary = [[token, score] for token, score in zip(_vocabulary(tokens), scores)]
     return _document(
         {"type": "Unigram", "unk_id": unknown, "vocab": vocabulary, "byte_fallback": BYTE in kinds},
-        {"type": "Sequence", "normalizers": steps} if steps else None, space, space)
+        {"type": "Sequence", "normalizers": steps} if steps else None, _metaspace(scheme),
+        _metaspace(prefix))

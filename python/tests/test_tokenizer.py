@@ -153,6 +153,22 @@ def test_unigram(prefix):
     same(Tokenizer.from_str(json.dumps(made)), source)
 
 
+@pytest.mark.parametrize("prefix, removes, text, expected", [
+    (True, False, " a", ["\u2581", "\u2581a"]), (True, False, "a ", ["\u2581a", "\u2581"]), (True, True, "  a  a ", ["\u2581a", "\u2581a"]),
+    (False, False, " a", ["\u2581a"]), (False, True, " a", ["a"]), (True, False, "", []), (True, True, "  ", [])])
+def test_unigram_spaces(prefix, removes, text, expected):
+    """What SentencePiece 0.2.3 makes of blanks under these settings."""
+    pieces = ["<unk>", "a", "\u2581", "\u2581a"]
+    metadata = {"tokenizer.ggml.model": "t5", "tokenizer.ggml.tokens": pieces,
+                "tokenizer.ggml.token_type": [2, 1, 1, 1], "tokenizer.ggml.scores": [0.0, -1.0, -2.0, -2.5],
+                "tokenizer.ggml.unknown_token_id": 0, "tokenizer.ggml.add_space_prefix": prefix,
+                "tokenizer.ggml.remove_extra_whitespaces": removes}
+    made, _ = tokenizer.tokenizer_from_gguf(metadata, "m.gguf")
+    ours = Tokenizer.from_str(json.dumps(made))
+    assert ours.encode(text).tokens == expected
+    assert ours.decode(ours.encode("a a").ids) == "a a"
+
+
 def test_templates_by_name():
     metadata = {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm", "tokenizer.ggml.tokens": ["a"],
                 "tokenizer.ggml.merges": [], "tokenizer.chat_template": "x"}
