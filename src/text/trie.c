@@ -13,7 +13,8 @@ enum { LABELS = 256, FEW = 128 };
 typedef struct spelling {
     const char *text;
     uint32_t size, id;
-    uint64_t begins; /* the first eight bytes as a number, so that most comparisons are of numbers */
+    uint64_t
+        begins; /* the first eight bytes as a number, so that most comparisons are of numbers */
 } spelling;
 
 static spelling spelling_of(const char *text, uint32_t size, uint32_t id)
