@@ -83,8 +83,8 @@ typedef struct generate_options {
     common_options common;
     text_list models, stop, adapters;
     const char *prompt, *prompt_file, *system, *tokens, *schema, *grammar;
-    bool chat;
-    uint32_t max_tokens;
+    bool chat, shift;
+    uint32_t max_tokens, context, keep, draft_tokens;
     sampling_options sampling;
     brink_sampling how;
 } generate_options;
@@ -134,10 +134,15 @@ static void put_reply(output *out, const engine *e, const reply *r)
     for (uint32_t i = 0; i < r->tokens.count; i++)
         cli_add_integer(out, tokens, r->tokens.ids[i]);
     cli_put_count(out, out->root, "prompt_tokens", r->stats.prompt_tokens);
+    cli_put_count(out, out->root, "cached_tokens", r->stats.cached_tokens);
+    cli_put_count(out, out->root, "shifts", r->stats.shifts);
+    cli_put_count(out, out->root, "dropped_tokens", r->stats.dropped_tokens);
+    cli_put_count(out, out->root, "draft_tokens", r->stats.draft_tokens);
+    cli_put_count(out, out->root, "accepted_tokens", r->stats.accepted_tokens);
     cli_put_text(out, out->root, "finish_reason", finish[kind < 4 ? kind : 0]);
     cli_put_number(out, out->root, "load_ms", e->load_ms);
     cli_put_number(out, out->root, "prefill_tokens_per_s",
-                   cli_tokens_per_second(r->stats.prompt_tokens, r->stats.prefill_us));
+                   cli_tokens_per_second(r->stats.prefill_tokens, r->stats.prefill_us));
     cli_put_number(
         out, out->root, "decode_tokens_per_s",
         cli_tokens_per_second(r->stats.tokens ? r->stats.tokens - 1 : 0, r->stats.decode_us));
@@ -175,8 +180,12 @@ static int reply_to(engine *e, const generate_options *o, const token_list *prom
         .sampling = o->how,
         .adapter = adapter,
         .grammar = grammar,
+        .shift = o->shift,
+        .keep = o->keep,
+        .draft_tokens = o->draft_tokens,
     };
-    brink_status status = brink_session_create(e->model, NULL, &session);
+    const brink_session_desc room = {.context = o->context};
+    brink_status status = brink_session_create(e->model, &room, &session);
     if (status != BRINK_OK)
         return cli_engine_fail(e, status);
     cli_interrupt_watch();
@@ -239,6 +248,8 @@ static int usage(const command *c, const generate_options *o)
         return cli_usage_error(c, "--chat goes with a text, not with --tokens");
     if (o->schema && o->grammar)
         return cli_usage_error(c, "give one of --schema and --grammar");
+    if (o->keep && !o->shift)
+        return cli_usage_error(c, "--keep goes with --shift");
     if (o->system && !o->chat)
         return cli_usage_error(c, "--system goes with --chat");
     uint32_t *ids, count;
@@ -264,6 +275,11 @@ int cli_generate_main(const command *c, int argc, char **argv)
         {"--chat", OPTION_FLAG, &o.chat, NULL, "the model's chat template around the prompt"},
         {"--system", OPTION_TEXT, &o.system, "TEXT", "a system message before it"},
         {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "most tokens to make (256)"},
+        {"--context", OPTION_COUNT, &o.context, "N", "most tokens in all (what the model allows)"},
+        {"--shift", OPTION_FLAG, &o.shift, NULL, "drop tokens from the middle when these are full"},
+        {"--keep", OPTION_COUNT, &o.keep, "N", "… and never the first N (0)"},
+        {"--draft-tokens", OPTION_COUNT, &o.draft_tokens, "N",
+         "guess up to N (7) tokens from what the text repeats (0)"},
         {"--stop", OPTION_LIST, &o.stop, "TEXT", "ends the reply before it; repeatable"},
         SAMPLING_OPTIONS(&o.sampling),
         {"--schema", OPTION_TEXT, &o.schema, "FILE", "a JSON Schema that the reply satisfies"},

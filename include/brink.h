@@ -501,6 +501,14 @@ typedef void (*brink_token_rule)(void *user, const uint32_t *tokens, uint32_t co
 typedef struct brink_generate_desc {
     const uint32_t *tokens; /* the prompt, copied; appended to what the session holds */
     uint32_t token_count;
+    bool whole;  /* `tokens` is the whole text, as of a conversation: of its beginning the session keeps what
+                    it holds already, forgets the rest, and computes what is new                   */
+    bool shift;  /* what is too long for the context loses its middle, in place of an error or of
+                    BRINK_FINISH_LENGTH: see docs/sessions.md. The stats say how much            */
+    uint32_t keep; /* … and never the first so many tokens, as of a system message               */
+    uint32_t draft_tokens; /* most that are guessed ahead from what the text repeats (prompt lookup
+                    decoding) and verified in one step; 0: none, and no more than 7. The reply is the same.
+                    Not with a grammar, `profile` or `keep_logits`                           */
     uint32_t max_tokens;     /* 0: 256                                                 */
     const char *const *stop; /* texts that end the reply and are not part of it, copied */
     uint32_t stop_count;
@@ -517,6 +525,11 @@ typedef struct brink_generate_desc {
     bool keep_logits; /* brink_generate_logits has them after each token: no step is computed ahead
                          on the GPU                                              */
 } brink_generate_desc;
+
+/* How many tokens of a prompt that is the `whole` text the session holds already: what a server compares to
+   choose a session. */
+BRINK_API uint32_t brink_session_held(const brink_session *session,
+                                      const brink_generate_desc *desc);
 
 BRINK_API brink_status brink_generate_begin(brink_session *session, const brink_generate_desc *desc,
                                             brink_task **out);
@@ -539,7 +552,13 @@ typedef enum brink_finish {
 typedef struct brink_generate_stats {
     brink_finish finish;
     uint32_t prompt_tokens;
+    uint32_t cached_tokens;  /* of those, with `whole`: what the session held already          */
+    uint32_t prefill_tokens; /* that were computed before the first one of the reply          */
     uint32_t tokens;
+    uint32_t shifts;          /* how often the context was full …                             */
+    uint32_t dropped_tokens;  /* … and the tokens that the model no longer sees for it        */
+    uint32_t draft_tokens;    /* guessed …                                                     */
+    uint32_t accepted_tokens; /* … and right                                                   */
     uint64_t prefill_us; /* begin to the first token */
     uint64_t decode_us;  /* first token to the last  */
 } brink_generate_stats;

@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static const uint32_t chunk_sizes[CHUNK_SIZES] = {1, 8, 32, 128, 512};
+/* The last is that of SESSION_DRAFT. */
+static const uint32_t chunk_sizes[SESSION_PLANS] = {1, 8, 32, 128, 512, 8};
 
 enum { FIRST_CAPACITY = 64, DEFAULT_CONTEXT = 2048 };
 
@@ -24,7 +25,7 @@ static void drop_usage(brink_session *s)
 
 static void drop_set(plan_set *set)
 {
-    for (uint32_t i = 0; i < CHUNK_SIZES; i++) {
+    for (uint32_t i = 0; i < SESSION_PLANS; i++) {
         if (set->plans[i].built)
             plan_free(&set->plans[i].plan);
         set->plans[i] = (step_plan){0};
@@ -74,7 +75,7 @@ brink_status session_use_adapter(brink_session *s, const brink_adapter *adapter)
         return BRINK_OK;
     plan_set *set;
     TRY(find_set(s, adapter != NULL ? &adapter->changes : NULL, &set));
-    for (uint32_t i = 0; i < CHUNK_SIZES && set->adapter != id; i++)
+    for (uint32_t i = 0; i < SESSION_PLANS && set->adapter != id; i++)
         if (set->plans[i].built)
             TRY(plan_set_lora(&set->plans[i].plan, &adapter->changes));
     set->adapter = id;
@@ -126,8 +127,8 @@ static brink_status move_cache(const brink_session *s, const cache_slot *slot, v
     return BRINK_OK;
 }
 
-/* Room for `needed` tokens: capacity doubles. Plans are made anew, since their bounds change. */
-static brink_status reserve(brink_session *s, uint32_t needed)
+/* Capacity doubles. Plans are made anew, since their bounds change. */
+brink_status session_reserve(brink_session *s, uint32_t needed)
 {
     brink_context *context = s->model->context;
     const decoder *d = &s->model->decoder;
@@ -255,14 +256,20 @@ brink_status brink_session_truncate(brink_session *s, uint32_t length)
         return core_fail(s->model->context, BRINK_INVALID_ARGUMENT,
                          s->busy ? "the session is in use" : "the session holds only %u tokens",
                          s->length + s->owed);
-    if (!s->in_place) /* rows are as far apart as there are tokens */
+    session_cut(s, length);
+    return BRINK_OK;
+}
+
+void session_cut(brink_session *s, uint32_t length)
+{
+    if (!s->in_place && length < s->length) /* rows are as far apart as there are tokens */
         for (uint32_t i = 0; i < s->model->decoder.slot_count; i++)
             restride(s->buffers[i], length, s->buffers[i], s->length, &s->model->decoder.slots[i],
                      length);
     s->owed = length > s->length ? length - s->length : 0;
     s->length = length - s->owed;
     s->has_pending = false;
-    return BRINK_OK;
+    s->refilling = false; /* what was under way was of what is forgotten, or is begun anew */
 }
 
 /* Whether each present output is appended by a node that takes the past input directly. */
@@ -295,11 +302,13 @@ uint32_t session_chunk(uint32_t index, bool executor)
 }
 
 /* Plans a chunk after `past` tokens, or after any number when `past` is negative. */
-static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64_t past,
-                          uint32_t rows)
+static brink_status build(brink_session *s, uint32_t size, int64_t past, uint32_t rows)
 {
     brink_model *m = s->model;
+    step_plan *sp = &s->plans[size];
     plan *p = &sp->plan;
+    uint32_t chunk = chunk_sizes[size];
+    bool last_row = chunk > 1 && size != SESSION_DRAFT;
     *sp = (step_plan){.chunk = chunk};
     TRY(ir_init(m->context, &m->onnx, m->onnx.graph, &cpu_kernels, &p->ir));
     sp->built = true;
@@ -317,7 +326,7 @@ static brink_status build(brink_session *s, step_plan *sp, uint32_t chunk, int64
                       .exact = m->desc.exact,
                       .executor = s->executor,
                       .resident_inputs = s->executor != NULL ? resident : NULL,
-                      .last_row_output = chunk > 1 ? m->decoder.logits : IR_NONE,
+                      .last_row_output = last_row ? m->decoder.logits : IR_NONE,
                       .lora = s->adapter_id != 0 ? &s->adapter->changes : NULL};
     if (past < 0)
         desc.last_row = expr_symbol(t, 0, chunk - 1);
@@ -354,7 +363,7 @@ static brink_status leave_executor(brink_session *s)
     s->executor = NULL;
     uint32_t rows = s->capacity;
     s->capacity = 0;
-    return reserve(s, rows);
+    return session_reserve(s, rows);
 }
 
 /* Whether the error says that lengths cannot be left open, or the step cannot be planned at all. */
@@ -365,21 +374,21 @@ static brink_status find_plan(brink_session *s, uint32_t size, uint32_t rows, st
         return BRINK_OK;
     brink_status status = BRINK_UNSUPPORTED;
     if (!s->fixed) {
-        status = build(s, sp, chunk_sizes[size], -1, rows);
+        status = build(s, size, -1, rows);
         bool unfit = status == BRINK_UNSUPPORTED ||
                      (status == BRINK_OK && !appends_in_place(s->model, &sp->plan));
         if (s->executor != NULL && unfit) {
             if (s->length != 0)
                 return status;
             TRY(leave_executor(s));
-            status = build(s, sp, chunk_sizes[size], -1, rows);
+            status = build(s, size, -1, rows);
         }
         s->fixed = status == BRINK_UNSUPPORTED;
     }
     if (s->fixed) {
         if (sp->built)
             plan_free(&sp->plan);
-        status = build(s, sp, chunk_sizes[size], s->length, rows);
+        status = build(s, size, s->length, rows);
     }
     if (status != BRINK_OK) {
         if (sp->built)
@@ -446,16 +455,14 @@ brink_status session_expect(brink_session *s, uint32_t tokens)
     uint64_t rows = (uint64_t)s->length + s->owed + tokens;
     if (s->executor == NULL || session_is_lost(s))
         return BRINK_OK;
-    return reserve(s, rows < s->context ? (uint32_t)rows : s->context);
+    return session_reserve(s, rows < s->context ? (uint32_t)rows : s->context);
 }
 
-brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32_t count,
-                                uint32_t *taken)
+/* A step of the plan's chunk over tokens[0, used). */
+static brink_status begin(brink_session *s, uint32_t size, const uint32_t *tokens, uint32_t used)
 {
     const decoder *d = &s->model->decoder;
-    TRY(reserve(s, s->length + count));
-    uint32_t size = choose_chunk(s, count), chunk = chunk_sizes[size];
-    uint32_t used = count < chunk ? count : chunk;
+    uint32_t chunk = chunk_sizes[size];
     step_plan *sp;
     TRY(find_plan(s, size, used, &sp));
     plan *p = &sp->plan;
@@ -494,8 +501,38 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
     memmove(s->tokens + s->length, tokens, used * sizeof *tokens);
     s->running = sp;
     s->running_tokens = used;
-    *taken = used;
     return BRINK_OK;
+}
+
+brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32_t count,
+                                uint32_t *taken)
+{
+    TRY(session_reserve(s, s->length + count));
+    uint32_t size = choose_chunk(s, count), chunk = chunk_sizes[size];
+    *taken = count < chunk ? count : chunk;
+    return begin(s, size, tokens, *taken);
+}
+
+brink_status session_draft_begin(brink_session *s, const uint32_t *tokens, uint32_t count)
+{
+    uint32_t needed = s->length + chunk_sizes[SESSION_DRAFT];
+    if (s->fixed || !s->in_place || needed > s->context)
+        return BRINK_UNSUPPORTED;
+    TRY(session_reserve(s, needed));
+    return begin(s, SESSION_DRAFT, tokens, count);
+}
+
+const float *session_row(const brink_session *s, uint32_t row)
+{
+    const plan *p = &s->running->plan;
+    const tensor *logits = &p->tensors[p->outputs[s->model->decoder.logits]].t;
+    return (const float *)logits->data + (uint64_t)row * s->vocabulary;
+}
+
+brink_status session_settle(brink_session *s)
+{
+    step_plan *sp;
+    return find_plan(s, 0, 1, &sp);
 }
 
 brink_status session_step_advance(brink_session *s, uint64_t deadline)
@@ -544,7 +581,7 @@ static brink_status begin_again(brink_session *s, uint64_t deadline)
     uint32_t rows = s->capacity;
     s->generation = s->executor->generation(s->executor);
     s->capacity = 0;
-    brink_status status = reserve(s, rows);
+    brink_status status = session_reserve(s, rows);
     if (status != BRINK_OK)
         s->capacity = rows; /* for the next try */
     return status;
@@ -566,47 +603,4 @@ brink_status session_restore(brink_session *s, uint64_t deadline)
             return BRINK_PENDING;
     }
     return BRINK_OK;
-}
-
-void session_extend(brink_session *s, uint32_t token)
-{
-    s->tokens[s->length] = token;
-    s->length++;
-}
-
-brink_status session_repeat(brink_session *s, uint32_t token, const plan_repeat *how,
-                            uint64_t deadline, uint32_t *tokens, uint32_t *count)
-{
-    const decoder *d = &s->model->decoder;
-    *count = 0;
-    if (s->executor == NULL || s->single || s->fixed || !s->in_place)
-        return BRINK_UNSUPPORTED;
-    if (!s->repeating) {
-        uint32_t taken;
-        TRY(session_step_begin(s, &token, 1, &taken));
-        if (s->executor == NULL || s->fixed)
-            return BRINK_UNSUPPORTED; /* the caller begins the step anew */
-        s->repeats = *how;
-        s->repeats.ids = s->running->plan.inputs[d->input_ids];
-        s->repeats.logits = s->running->plan.outputs[d->logits];
-        if (s->repeats.most > s->capacity - s->length)
-            s->repeats.most = s->capacity - s->length;
-        s->repeating = true;
-        s->repeated = 0;
-    }
-    brink_status status = s->executor->repeat(&s->execution, &s->repeats, deadline, tokens, count);
-    s->repeated += *count;
-    s->single = status == BRINK_UNSUPPORTED;
-    if (status == BRINK_OK && s->repeated == s->repeats.most)
-        session_repeat_end(s); /* room is made, or the end reached */
-    else if (status != BRINK_OK && status != BRINK_PENDING)
-        session_repeat_end(s);
-    return status;
-}
-
-void session_repeat_end(brink_session *s)
-{
-    if (s->repeating)
-        s->executor->repeat_end(&s->running->plan);
-    s->repeating = false;
 }

@@ -14,7 +14,15 @@
 
 #include "pipelines/adapter.h"
 
-enum { CHUNK_SIZES = 5, PLAN_SETS = 4 };
+enum { PLAN_SETS = 4 };
+/* Plans: one a chunk size, and one that verifies a draft: its logits are those of every row. */
+enum { CHUNK_SIZES = 5, SESSION_DRAFT = CHUNK_SIZES, SESSION_PLANS };
+
+/* The key of the model's own weights. */
+enum { SESSION_BASE = 0 };
+
+/* Tokens of a draft at most, behind the newest token in a chunk. */
+enum { SESSION_DRAFT_TOKENS = 7 };
 
 typedef struct step_plan {
     plan plan;
@@ -24,7 +32,7 @@ typedef struct step_plan {
 
 /* Plans without an adapter, or with one of a structure. */
 typedef struct plan_set {
-    step_plan plans[CHUNK_SIZES];
+    step_plan plans[SESSION_PLANS];
     lora structure;   /* the nodes and ranks, its matrices not to be read; empty: none */
     uint64_t adapter; /* id of the one whose matrices the plans have; 0: none          */
     uint64_t used;    /* when, in turns                                                */
@@ -38,6 +46,7 @@ struct brink_session {
     uint32_t owed;       /* tokens that were in it and were lost */
     uint32_t generation; /* of the executor's memory             */
     uint32_t *tokens;    /* [capacity] those of the cache, and those owed */
+    uint64_t key;        /* of what adapted the weights that made the rows */
     bool refilling;      /* a step over tokens that are owed is in progress */
     bool in_place;       /* attention appends to its own buffer */
     bool fixed;          /* the graph cannot be planned for a running length: planned each step */
@@ -57,7 +66,7 @@ struct brink_session {
     uint64_t adapter_id;          /* its own; 0: none */
     plan_set sets[PLAN_SETS];     /* the first is without */
     uint64_t turn;
-    step_plan *plans; /* [CHUNK_SIZES] of the set in use */
+    step_plan *plans; /* [SESSION_PLANS] of the set in use */
     workspace workspace;
     execution execution;
     step_plan *running; /* plan of the step in progress */
@@ -82,6 +91,23 @@ bool session_in_place(const brink_model *m, const plan *p);
    dear; fewer may fit. */
 brink_status session_expect(brink_session *s, uint32_t tokens);
 
+/* Room for `needed` tokens in all. */
+brink_status session_reserve(brink_session *s, uint32_t needed);
+
+/* Finds out where the cache of a session without tokens is to lie, and how. */
+brink_status session_settle(brink_session *s);
+
+/* brink_session_truncate, for whoever uses the session. */
+void session_cut(brink_session *s, uint32_t length);
+
+/* How many of the tokens, from the first on, the session holds already, by the same key. */
+uint32_t session_match(const brink_session *s, uint64_t key, const uint32_t *tokens,
+                       uint32_t count);
+
+/* Forgets `drop` tokens behind the first `keep`. Rows behind those are owed then, since positions are
+   in them. */
+void session_shift(brink_session *s, uint32_t keep, uint32_t drop);
+
 /* Whether the executor lost what the session had there. */
 bool session_is_lost(const brink_session *s);
 
@@ -98,6 +124,13 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
 /* Goes on until the deadline; BRINK_OK when the step is done and s->logits is that of its last
    token. */
 brink_status session_step_advance(brink_session *s, uint64_t deadline);
+
+/* The same over the newest token and a draft of what follows, SESSION_DRAFT_TOKENS at most.
+   BRINK_UNSUPPORTED, with nothing done, where that cannot be undone or there is no room. When it is done
+   session_row has the logits behind each token, until the next step begins; of the tokens those that
+   proved wrong have to be cut off. */
+brink_status session_draft_begin(brink_session *s, const uint32_t *tokens, uint32_t count);
+const float *session_row(const brink_session *s, uint32_t row);
 
 /* The tokens that follow `token`, [PLAN_REPEATS] at most, computed ahead where the plan allows it:
    BRINK_UNSUPPORTED, once and for all, where it does not. For each that is taken one more token is in
