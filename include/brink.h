@@ -501,15 +501,16 @@ typedef void (*brink_token_rule)(void *user, const uint32_t *tokens, uint32_t co
 typedef struct brink_generate_desc {
     const uint32_t *tokens; /* the prompt, copied; appended to what the session holds */
     uint32_t token_count;
-    bool whole;  /* `tokens` is the whole text, as of a conversation: of its beginning the session keeps what
+    bool
+        whole; /* `tokens` is the whole text, as of a conversation: of its beginning the session keeps what
                     it holds already, forgets the rest, and computes what is new                   */
-    bool shift;  /* what is too long for the context loses its middle, in place of an error or of
+    bool shift;    /* what is too long for the context loses its middle, in place of an error or of
                     BRINK_FINISH_LENGTH: see docs/sessions.md. The stats say how much            */
     uint32_t keep; /* … and never the first so many tokens, as of a system message               */
     uint32_t draft_tokens; /* most that are guessed ahead from what the text repeats (prompt lookup
                     decoding) and verified in one step; 0: none, and no more than 7. The reply is the same.
                     Not with a grammar, `profile` or `keep_logits`                           */
-    uint32_t max_tokens;     /* 0: 256                                                 */
+    uint32_t max_tokens;   /* 0: 256                                                 */
     const char *const *stop; /* texts that end the reply and are not part of it, copied */
     uint32_t stop_count;
     brink_sampling sampling;
@@ -559,8 +560,8 @@ typedef struct brink_generate_stats {
     uint32_t dropped_tokens;  /* … and the tokens that the model no longer sees for it        */
     uint32_t draft_tokens;    /* guessed …                                                     */
     uint32_t accepted_tokens; /* … and right                                                   */
-    uint64_t prefill_us; /* begin to the first token */
-    uint64_t decode_us;  /* first token to the last  */
+    uint64_t prefill_us;      /* begin to the first token */
+    uint64_t decode_us;       /* first token to the last  */
 } brink_generate_stats;
 
 BRINK_API void brink_generate_get_stats(const brink_task *task, brink_generate_stats *out);

@@ -176,7 +176,9 @@ static int64_t stretches_for(const attention_heads *h, uint64_t threads, int64_t
 uint64_t attention_heads_scratch(const kernel_args *a, attention_heads *h)
 {
     uint64_t threads = thread_pool_size(a->context->pool);
-    h->tiles = (h->heads / h->kv_heads * h->rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS;
+    h->apart = a->rows_apart && h->batch == 1 && h->rows > 1 && h->scores == NULL;
+    int64_t rows = h->heads / h->kv_heads * (h->apart ? 1 : h->rows);
+    h->tiles = (rows + ATTENTION_ROWS - 1) / ATTENTION_ROWS;
     h->stretches = stretches_for(h, threads, h->keys);
     uint64_t values = (uint64_t)(ATTENTION_ROWS * h->dv) * sizeof(float);
     uint64_t queries = (uint64_t)((ATTENTION_ROWS + simd()->tile_columns) * h->d) * sizeof(float);
@@ -186,8 +188,35 @@ uint64_t attention_heads_scratch(const kernel_args *a, attention_heads *h)
     return threads * h->each + h->partial_each * (uint64_t)parts;
 }
 
+/* The last keys are the rows' own: a row that came alone would end them. Where its keys are cut, and how its
+   products are summed, then follows from its own place. */
+static void run_apart(const kernel_args *a, const attention_heads *h, void *memory)
+{
+    int64_t offset = h->offset == NULL ? 0 : h->offset[0], total = total_of(h, 0);
+    for (int64_t s = 0; s < h->rows; s++) {
+        int64_t position = offset + s, keys = total - h->rows + s + 1;
+        attention_heads row = *h;
+        row.apart = false;
+        row.rows = 1;
+        row.q += s * h->q_at.row;
+        row.y += s * h->y_at.row;
+        row.offset = &position;
+        row.total = &keys;
+        for (int w = 0; w < 2; w++)
+            if (h->bias[w] != NULL)
+                row.bias[w] += s * h->bias_at[w].row;
+        if (h->mask != NULL)
+            row.mask += s * h->mask_at.row;
+        attention_heads_run(a, &row, memory);
+    }
+}
+
 void attention_heads_run(const kernel_args *a, attention_heads *h, void *memory)
 {
+    if (h->apart) {
+        run_apart(a, h, memory);
+        return;
+    }
     thread_pool *pool = a->context->pool;
     int64_t most = 0;
     for (int64_t b = 0; b < h->batch; b++)

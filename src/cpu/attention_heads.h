@@ -41,6 +41,7 @@ typedef struct attention_heads {
     bool zeros; /* in ATTENTION_MASKED, keys not seen have 0 */
 
     /* Set by attention_heads_scratch. */
+    bool apart; /* row by row, as if each came alone: see kernel_args */
     int64_t tiles, stretches;
     uint64_t each, partial_each;
     char *memory, *partial;

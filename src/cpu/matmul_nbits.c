@@ -17,7 +17,12 @@
 
 #include <string.h>
 
-enum { FEW_ROWS = 3, MANY_ROWS = 16, GROUP = 8 }; /* weight rows worked on together */
+enum {
+    FEW_ROWS = 3,
+    APART_ROWS = 8,
+    MANY_ROWS = 16,
+    GROUP = 8
+}; /* weight rows worked on together */
 
 float nbits_zero_of(const nbits *p, int64_t row, int64_t b)
 {
@@ -286,7 +291,8 @@ brink_status nbits_run(const kernel_args *a, const nbits *call)
     uint64_t threads = thread_pool_size(pool);
     p.each = whole_lines((uint64_t)(GROUP * p.blocks) * 2 * sizeof(float));
     p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
-    if (exact && (p.m > FEW_ROWS || p.g_idx != NULL || p.bits == 2)) {
+    int64_t few = a->rows_apart ? APART_ROWS : FEW_ROWS;
+    if (exact && (p.m > few || p.g_idx != NULL || p.bits == 2)) {
         product f = {.m = p.m,
                      .n = p.n,
                      .k = p.k,

@@ -39,6 +39,7 @@ typedef struct kernel_args {
     scratch *scratch;
     const void *packed; /* what `prepare` made of the constant inputs; NULL: nothing */
     bool exact;         /* f32 activations in quantised products */
+    bool rows_apart;    /* a row of the result is, bit for bit, what it is without the others */
 } kernel_args;
 
 typedef brink_status (*kernel_fn)(const kernel_args *a);

@@ -56,7 +56,8 @@ static brink_status take_constrained(generate_task *t, uint32_t token)
         s->has_pending = true;
         t->fed = 1;
     }
-    return t->fed == taken && t->ending != BRINK_FINISH_NONE ? generate_end(t, t->ending) : BRINK_OK;
+    return t->fed == taken && t->ending != BRINK_FINISH_NONE ? generate_end(t, t->ending)
+                                                             : BRINK_OK;
 }
 
 /* Tokens that were computed ahead; BRINK_UNSUPPORTED: it goes step by step. */
@@ -120,8 +121,7 @@ static brink_status take_draft(generate_task *t)
     for (;;) {
         memcpy(s->logits, session_row(s, right), s->vocabulary * sizeof *s->logits);
         TRY(choose_token(t));
-        if (t->finish != BRINK_FINISH_NONE || right == d->count ||
-            s->pending != d->ids[1 + right])
+        if (t->finish != BRINK_FINISH_NONE || right == d->count || s->pending != d->ids[1 + right])
             break;
         session_extend(s, s->pending);
         s->has_pending = false;

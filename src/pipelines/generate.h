@@ -47,7 +47,7 @@ typedef struct generate_task {
     decode_stream *stream;
     char *text; /* reply so far, where stop texts are looked for */
     uint64_t text_bytes, text_capacity;
-    uint64_t *piece_ends;        /* text_bytes after each token */
+    uint64_t *piece_ends; /* text_bytes after each token */
     uint32_t end_room;
     char *shown;                 /* piece lent to the caller */
     uint64_t begun, first, last; /* nanoseconds */

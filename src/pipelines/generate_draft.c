@@ -2,8 +2,9 @@
 
    Prompt lookup decoding (Saxena 2023): where the newest tokens stood before, what followed them there is
    guessed to follow again. The newest token and the guess go through the model as one chunk, and the logits
-   behind each choose a token as they would step by step: while it is the guess, the next row holds. So a reply
-   is what it would be without drafts, sampled ones too, since a draw depends on its place alone.
+   behind each choose a token as they would step by step: while it is the guess, the next row holds. A reply is
+   what it would be without drafts: the rows of such a chunk are those of steps bit for bit (plan_desc:
+   rows_apart), and a draw depends on its place alone.
 
    At least two tokens have to have stood before, and one more for each draft that failed, so that a text that
    repeats nothing costs little; a draft that paid, or many steps without one, take that back. */
@@ -45,8 +46,8 @@ brink_status generate_draft_begin(generate_task *t)
     if (most < LEAST_RIGHT || !s->has_pending)
         return BRINK_UNSUPPORTED;
     uint32_t least = LEAST_MATCH + d->misses;
-    uint32_t from = look_up(s->tokens, s->length, s->pending,
-                            least < MOST_MATCH ? least : MOST_MATCH);
+    uint32_t from =
+        look_up(s->tokens, s->length, s->pending, least < MOST_MATCH ? least : MOST_MATCH);
     if (from == 0) {
         d->quiet++;
         if (d->quiet % FORGIVE_STEPS == 0 && d->misses > 0)
@@ -54,11 +55,11 @@ brink_status generate_draft_begin(generate_task *t)
         return BRINK_UNSUPPORTED;
     }
     d->ids[0] = s->pending;
-    for (uint32_t i = 0; i < most; i++) { /* a run that reaches the end of the text goes on with itself */
+    for (uint32_t i = 0; i < most;
+         i++) { /* a run that reaches the end of the text goes on with itself */
         uint32_t at = from + i % (s->length + 1 - from);
         d->ids[1 + i] = at < s->length ? s->tokens[at] : s->pending;
     }
-    session_repeat_end(s);
     TRY(session_draft_begin(s, d->ids, 1 + most));
     d->count = most;
     return BRINK_OK;

@@ -131,19 +131,20 @@ static brink_status make_parts(generate_task *t, const brink_generate_desc *desc
     t->rule = desc->rule;
     t->rule_user = desc->rule_user;
     bool every_step = desc->keep_logits || desc->profile;
-    t->keep_logits = every_step || !sampler_is_plain(t->sampler) || t->constraint != NULL ||
-                     t->rule != NULL;
+    t->keep_logits =
+        every_step || !sampler_is_plain(t->sampler) || t->constraint != NULL || t->rule != NULL;
     if (!every_step && t->constraint == NULL)
-        t->draft.most = desc->draft_tokens < SESSION_DRAFT_TOKENS ? desc->draft_tokens
-                                                                  : SESSION_DRAFT_TOKENS;
+        t->draft.most =
+            desc->draft_tokens < SESSION_DRAFT_TOKENS ? desc->draft_tokens : SESSION_DRAFT_TOKENS;
     for (uint32_t i = 0; i < t->feed.count; i++)
         TRY(sampler_see(t->sampler, t->feed.ids[i], false));
     uint32_t room = t->capacity < EXPECTED_TOKENS ? t->capacity : EXPECTED_TOKENS;
     TRY(array_grow(context, (void **)&t->tokens, &t->token_room, room, sizeof *t->tokens));
     TRY(array_grow(context, (void **)&t->piece_ends, &t->end_room, room, sizeof *t->piece_ends));
     TRY(generate_begin_text(t));
-    return s->model->tokenizer == NULL ? BRINK_OK
-                                       : decode_stream_create(s->model->tokenizer, false, &t->stream);
+    return s->model->tokenizer == NULL
+               ? BRINK_OK
+               : decode_stream_create(s->model->tokenizer, false, &t->stream);
 }
 
 brink_status generate_prime(generate_task *t, const brink_generate_desc *desc)

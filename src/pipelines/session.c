@@ -178,6 +178,16 @@ brink_status session_reserve(brink_session *s, uint32_t needed)
     return BRINK_OK;
 }
 
+/* Whether a node takes one scale from all rows of a chunk. */
+static bool couples_rows(const onnx_graph *g)
+{
+    static const char name[] = "DynamicQuantize";
+    for (uint32_t i = 0; i < g->node_count; i++)
+        if (strncmp(g->nodes[i].type, name, sizeof name - 1) == 0)
+            return true;
+    return false;
+}
+
 brink_status brink_session_create(brink_model *m, const brink_session_desc *desc,
                                   brink_session **out)
 {
@@ -198,6 +208,7 @@ brink_status brink_session_create(brink_model *m, const brink_session_desc *desc
     uint32_t asked = desc != NULL ? desc->context : 0;
     s->context = asked != 0 && (asked < most || d->context == 0) ? asked : most;
     s->in_place = true; /* until a plan shows otherwise */
+    s->draftless = couples_rows(m->onnx.graph);
     s->executor = m->executor;
     if (s->executor != NULL) {
         s->generation = s->executor->generation(s->executor);
@@ -324,6 +335,7 @@ static brink_status build(brink_session *s, uint32_t size, int64_t past, uint32_
     plan_desc desc = {.inputs = inputs,
                       .external_outputs = external,
                       .exact = m->desc.exact,
+                      .rows_apart = size == SESSION_DRAFT,
                       .executor = s->executor,
                       .resident_inputs = s->executor != NULL ? resident : NULL,
                       .last_row_output = last_row ? m->decoder.logits : IR_NONE,
@@ -516,7 +528,7 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
 brink_status session_draft_begin(brink_session *s, const uint32_t *tokens, uint32_t count)
 {
     uint32_t needed = s->length + chunk_sizes[SESSION_DRAFT];
-    if (s->fixed || !s->in_place || needed > s->context)
+    if (s->draftless || s->executor != NULL || s->fixed || !s->in_place || needed > s->context)
         return BRINK_UNSUPPORTED;
     TRY(session_reserve(s, needed));
     return begin(s, SESSION_DRAFT, tokens, count);

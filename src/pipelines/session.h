@@ -51,6 +51,7 @@ struct brink_session {
     bool in_place;       /* attention appends to its own buffer */
     bool fixed;          /* the graph cannot be planned for a running length: planned each step */
     bool busy;           /* a task is using it */
+    bool draftless;      /* a chunk's rows are not what they are alone */
     bool repeating;      /* session_repeat has begun                 */
     bool profile;        /* decoding steps are measured */
     step_usage *usage;   /* by step of plans[0]         */
@@ -126,7 +127,8 @@ brink_status session_step_begin(brink_session *s, const uint32_t *tokens, uint32
 brink_status session_step_advance(brink_session *s, uint64_t deadline);
 
 /* The same over the newest token and a draft of what follows, SESSION_DRAFT_TOKENS at most.
-   BRINK_UNSUPPORTED, with nothing done, where that cannot be undone or there is no room. When it is done
+   BRINK_UNSUPPORTED, with nothing done, where that cannot be undone, on an executor, where a graph's rows
+   depend on each other (activations quantised by the chunk), and where there is no room. When it is done
    session_row has the logits behind each token, until the next step begins; of the tokens those that
    proved wrong have to be cut off. */
 brink_status session_draft_begin(brink_session *s, const uint32_t *tokens, uint32_t count);

@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-uint32_t session_match(const brink_session *s, uint64_t key, const uint32_t *tokens,
-                       uint32_t count)
+uint32_t session_match(const brink_session *s, uint64_t key, const uint32_t *tokens, uint32_t count)
 {
     uint32_t n = 0, held = s->length + s->owed;
     if (key != s->key)

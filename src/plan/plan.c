@@ -203,7 +203,8 @@ static brink_status add_step(builder *b, const ir_node *n, uint32_t *uses)
                             .out = out,
                             .in_count = n->input_count,
                             .out_count = n->output_count,
-                            .exact = b->desc->exact};
+                            .exact = b->desc->exact,
+                            .rows_apart = b->desc->rows_apart};
     return BRINK_OK;
 }
 

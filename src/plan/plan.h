@@ -61,6 +61,7 @@ typedef struct plan_desc {
     uint32_t last_row_output; /* of this output only row `last_row` is wanted; IR_NONE: whole  */
     expr last_row;
     bool exact;
+    bool rows_apart;       /* where kernels can: see kernel_args                              */
     bool plain;            /* nodes stay as the model has them                                */
     bool no_data;          /* constants may be missing: for the memory plan only, it cannot run */
     bool segmented;        /* what cannot be planned yet is left for later: see machine.h     */
