@@ -43,7 +43,8 @@ static brink_status measure(engine *e, const bench_options *o, const brink_gener
         if (i >= warmup) {
             uint32_t made = r.stats.tokens;
             s->total[s->count] = ms;
-            s->prefill[s->count] = cli_tokens_per_second(r.stats.prefill_tokens, r.stats.prefill_us);
+            s->prefill[s->count] =
+                cli_tokens_per_second(r.stats.prefill_tokens, r.stats.prefill_us);
             s->decode[s->count++] = cli_tokens_per_second(made ? made - 1 : 0, r.stats.decode_us);
         }
         cli_reply_free(&r);

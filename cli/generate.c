@@ -79,14 +79,31 @@ bool cli_sampling(const command *c, const sampling_options *o, brink_sampling *o
     return *status == EXIT_DONE;
 }
 
+bool cli_context(const command *c, const context_options *o, brink_generate_desc *out, int *status)
+{
+    *status = o->keep && !o->shift ? cli_usage_error(c, "--keep goes with --shift") : EXIT_DONE;
+    out->shift = o->shift;
+    out->keep = o->keep;
+    out->draft_tokens = o->draft_tokens;
+    return *status == EXIT_DONE;
+}
+
+void cli_say_shifts(const engine *e, const brink_generate_stats *stats)
+{
+    if (stats->shifts && !e->quiet)
+        fprintf(stderr, "The context was full: the model no longer sees %u earlier tokens.\n",
+                stats->dropped_tokens);
+}
+
 typedef struct generate_options {
     common_options common;
     text_list models, stop, adapters;
     const char *prompt, *prompt_file, *system, *tokens, *schema, *grammar;
-    bool chat, shift;
-    uint32_t max_tokens, context, keep, draft_tokens;
+    bool chat;
+    uint32_t max_tokens;
+    context_options context;
     sampling_options sampling;
-    brink_sampling how;
+    brink_generate_desc how;
 } generate_options;
 
 static int chat_prompt(const engine *e, const generate_options *o, const char *prompt,
@@ -171,20 +188,15 @@ static int reply_to(engine *e, const generate_options *o, const token_list *prom
 {
     brink_session *session;
     reply r = {0};
-    brink_generate_desc desc = {
-        .tokens = prompt->ids,
-        .token_count = prompt->count,
-        .max_tokens = o->max_tokens,
-        .stop = o->stop.items,
-        .stop_count = o->stop.count,
-        .sampling = o->how,
-        .adapter = adapter,
-        .grammar = grammar,
-        .shift = o->shift,
-        .keep = o->keep,
-        .draft_tokens = o->draft_tokens,
-    };
-    const brink_session_desc room = {.context = o->context};
+    brink_generate_desc desc = o->how;
+    desc.tokens = prompt->ids;
+    desc.token_count = prompt->count;
+    desc.max_tokens = o->max_tokens;
+    desc.stop = o->stop.items;
+    desc.stop_count = o->stop.count;
+    desc.adapter = adapter;
+    desc.grammar = grammar;
+    const brink_session_desc room = {.context = o->context.context};
     brink_status status = brink_session_create(e->model, &room, &session);
     if (status != BRINK_OK)
         return cli_engine_fail(e, status);
@@ -196,6 +208,7 @@ static int reply_to(engine *e, const generate_options *o, const token_list *prom
         cli_output_begin(&out, o->common.json);
         put_reply(&out, e, &r);
         fputc('\n', out.text);
+        cli_say_shifts(e, &r.stats);
         exit_status = cli_output_print(&out, exit_status);
     } else {
         exit_status = cli_engine_fail(e, status);
@@ -248,8 +261,6 @@ static int usage(const command *c, const generate_options *o)
         return cli_usage_error(c, "--chat goes with a text, not with --tokens");
     if (o->schema && o->grammar)
         return cli_usage_error(c, "give one of --schema and --grammar");
-    if (o->keep && !o->shift)
-        return cli_usage_error(c, "--keep goes with --shift");
     if (o->system && !o->chat)
         return cli_usage_error(c, "--system goes with --chat");
     uint32_t *ids, count;
@@ -275,11 +286,7 @@ int cli_generate_main(const command *c, int argc, char **argv)
         {"--chat", OPTION_FLAG, &o.chat, NULL, "the model's chat template around the prompt"},
         {"--system", OPTION_TEXT, &o.system, "TEXT", "a system message before it"},
         {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "most tokens to make (256)"},
-        {"--context", OPTION_COUNT, &o.context, "N", "most tokens in all (what the model allows)"},
-        {"--shift", OPTION_FLAG, &o.shift, NULL, "drop tokens from the middle when these are full"},
-        {"--keep", OPTION_COUNT, &o.keep, "N", "… and never the first N (0)"},
-        {"--draft-tokens", OPTION_COUNT, &o.draft_tokens, "N",
-         "guess up to N (7) tokens from what the text repeats (0)"},
+        CONTEXT_OPTIONS(&o.context),
         {"--stop", OPTION_LIST, &o.stop, "TEXT", "ends the reply before it; repeatable"},
         SAMPLING_OPTIONS(&o.sampling),
         {"--schema", OPTION_TEXT, &o.schema, "FILE", "a JSON Schema that the reply satisfies"},
@@ -289,7 +296,8 @@ int cli_generate_main(const command *c, int argc, char **argv)
     };
     if (cli_options_parse(c, argc, argv, table, &o.common, &o.models, &status)) {
         status = usage(c, &o);
-        if (status == EXIT_DONE && cli_sampling(c, &o.sampling, &o.how, &status))
+        if (status == EXIT_DONE && cli_sampling(c, &o.sampling, &o.how.sampling, &status) &&
+            cli_context(c, &o.context, &o.how, &status))
             status = generate(&o);
     }
     cli_text_list_free(&o.models);

@@ -48,6 +48,28 @@ typedef struct sampling_options {
 /* False with *status where a value is out of range. */
 bool cli_sampling(const command *c, const sampling_options *o, brink_sampling *out, int *status);
 
+/* ── What a session may hold ── */
+
+typedef struct context_options {
+    uint32_t context, keep, draft_tokens;
+    bool shift;
+} context_options;
+
+/* Rows of an option table. */
+#define CONTEXT_OPTIONS(o)                                                                         \
+    {"--context", OPTION_COUNT, &(o)->context, "N", "most tokens in all (what the model allows)"}, \
+        {"--shift", OPTION_FLAG, &(o)->shift, NULL,                                                \
+         "drop tokens from the middle when it is full"},                                           \
+        {"--keep", OPTION_COUNT, &(o)->keep, "N", "… but never the first N (0)"},                  \
+        {"--draft-tokens", OPTION_COUNT, &(o)->draft_tokens, "N",                                  \
+         "guess up to N (7) tokens from what the text repeats (0)"}
+
+/* To a generation; false with *status where they contradict. */
+bool cli_context(const command *c, const context_options *o, brink_generate_desc *out, int *status);
+
+/* Says on standard error that the context was shifted, if it was. */
+void cli_say_shifts(const engine *e, const brink_generate_stats *stats);
+
 /* Tokens in a second, NAN where no time was measured. */
 double cli_tokens_per_second(uint32_t tokens, uint64_t microseconds);
 
