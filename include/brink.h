@@ -418,6 +418,21 @@ BRINK_API uint32_t brink_session_length(const brink_session *session);
 /* Forgets the tokens from `length` on. O(1). */
 BRINK_API brink_status brink_session_truncate(brink_session *session, uint32_t length);
 
+/* Another session that holds the same, and goes on by itself. */
+BRINK_API brink_status brink_session_fork(const brink_session *session, brink_session **out);
+
+/* A task that makes bytes of what a session holds (docs/sessions.md has the format), which is in use until it
+   ends. After BRINK_OK brink_session_saved lends them until the task is destroyed. */
+BRINK_API brink_status brink_session_save_begin(brink_session *session, brink_task **out);
+BRINK_API brink_status brink_session_saved(const brink_task *task, const void **data,
+                                           uint64_t *bytes);
+
+/* A session as it was saved, on any backend; the bytes are not needed afterwards. BRINK_BAD_INPUT where they are
+   no such bytes or were damaged, BRINK_INVALID_ARGUMENT where they are another model's, another adapter's
+   or do not fit the context. */
+BRINK_API brink_status brink_session_load(brink_model *model, const brink_session_desc *desc,
+                                          const void *data, uint64_t bytes, brink_session **out);
+
 typedef struct brink_logit_bias {
     uint32_t token;
     float bias; /* added to its logit; -INFINITY: never */

@@ -2,22 +2,11 @@
 
    place.c says where each step runs and which bytes are copied between. Reading back waits for the GPU,
    so a run ends its turn there (BRINK_PENDING) and goes on when the bytes have come. */
-#include "gpu/constants.h"
+#include "gpu/executor.h"
+
 #include "gpu/gpu.h"
 
 #include <string.h>
-
-typedef struct gpu_executor {
-    executor base;
-    gpu_device *d;
-    gpu_device *own; /* a planner's, where none was open */
-    gpu_weights weights;
-} gpu_executor;
-
-static brink_status dead(const gpu_device *d)
-{
-    return core_fail(d->context, BRINK_DEVICE_FAILED, "gpu %s: the device was lost", d->name);
-}
 
 /* ── Plans ── */
 
@@ -26,7 +15,7 @@ static brink_status place(const executor *base, plan *p)
     gpu_executor *e = (gpu_executor *)(uintptr_t)base;
     gpu_device *d = e->d;
     if (d->state != GPU_OPEN)
-        return dead(d);
+        return gpu_dead(d);
     if (e->weights.generation != d->generation)
         gpu_weights_free(d, &e->weights);
     gpu_program *g = core_calloc(d->context, 1, sizeof *g);
@@ -232,7 +221,7 @@ static brink_status advance(execution *e, uint64_t deadline)
 {
     gpu_program *g = e->p->prepared;
     if (g->generation != g->d->generation)
-        return dead(g->d);
+        return gpu_dead(g->d);
     if (!e->started) {
         if (e->usage != NULL)
             TRY(gpu_measure_bandwidth(g->d));
@@ -271,57 +260,6 @@ static brink_status weight_write(const executor *base, const onnx_tensor *w, uin
 {
     gpu_executor *e = (gpu_executor *)(uintptr_t)base;
     return gpu_weight_write(e->d, &e->weights, w, at, data, bytes);
-}
-
-/* ── Memory that stays ── */
-
-static void *memory_create(const executor *base, uint64_t bytes)
-{
-    gpu_device *d = ((const gpu_executor *)base)->d;
-    gpu_memory *m = core_alloc(d->context, sizeof *m);
-    if (m == NULL)
-        return NULL;
-    m->bytes = gpu_whole(bytes);
-    m->generation = d->generation;
-    m->buffer = gpu_buffer_create(
-        d, m->bytes, WGPUBufferUsage_Storage | WGPUBufferUsage_CopyDst | WGPUBufferUsage_CopySrc);
-    if (m->buffer != NULL)
-        return m;
-    core_free(d->context, m);
-    return NULL;
-}
-
-static void memory_free(const executor *base, void *memory)
-{
-    gpu_memory *m = memory;
-    if (m == NULL)
-        return;
-    gpu_device *d = ((const gpu_executor *)base)->d;
-    gpu_buffer_free(d, m->generation, m->buffer);
-    core_free(d->context, m);
-}
-
-static brink_status memory_copy(const executor *base, void *to, uint64_t to_row, const void *from,
-                                uint64_t from_row, uint64_t rows, uint64_t bytes)
-{
-    gpu_device *d = ((const gpu_executor *)base)->d;
-    if (bytes == 0)
-        return BRINK_OK;
-    if (((const gpu_memory *)from)->generation != d->generation ||
-        ((gpu_memory *)to)->generation != d->generation)
-        return dead(d);
-    for (uint64_t i = 0; i < rows;) {
-        gpu_copy copies[64];
-        uint32_t count = 0;
-        for (; count < 64 && i < rows; i++)
-            copies[count++] = (gpu_copy){.from = ((const gpu_memory *)from)->buffer,
-                                         .to = ((gpu_memory *)to)->buffer,
-                                         .from_at = (uint32_t)(i * from_row),
-                                         .to_at = (uint32_t)(i * to_row),
-                                         .bytes = (uint32_t)bytes};
-        TRY(gpu_device_submit(d, NULL, 0, copies, count));
-    }
-    return BRINK_OK;
 }
 
 /* ── Losses ── */
@@ -369,9 +307,12 @@ brink_status gpu_executor_create(gpu_device *d, executor **out)
                          .repeat_end = gpu_repeat_end,
                          .keeps = keeps,
                          .weight_write = weight_write,
-                         .memory_create = memory_create,
-                         .memory_free = memory_free,
-                         .memory_copy = memory_copy};
+                         .memory_create = gpu_memory_create,
+                         .memory_free = gpu_memory_free,
+                         .memory_copy = gpu_memory_copy,
+                         .memory_write = gpu_memory_write,
+                         .memory_read = gpu_memory_read,
+                         .memory_unread = gpu_memory_unread};
     e->d = d;
     e->weights.generation = d->generation;
     *out = &e->base;

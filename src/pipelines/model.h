@@ -43,9 +43,10 @@ typedef struct encoder {
 typedef struct external_file {
     const char *name; /* relative to the model's folder */
     uint64_t least_bytes;
-    blob data;      /* the whole file, if it came so */
-    bool in_parts;  /* weights in it may be left to the GPU alone */
-    uint64_t taken; /* bytes that came in parts */
+    blob data;         /* the whole file, if it came so */
+    bool in_parts;     /* weights in it may be left to the GPU alone */
+    uint64_t taken;    /* bytes that came in parts */
+    uint64_t identity; /* of what is nowhere else: see identity.h */
 } external_file;
 
 struct brink_model {

@@ -4,6 +4,8 @@
    the executor says of each of them that it can. What else is in the file goes to memory. */
 #include "pipelines/parts.h"
 
+#include "pipelines/identity.h"
+
 #include <string.h>
 
 /* ── What is left to the executor ── */
@@ -152,6 +154,9 @@ static brink_status place(brink_model *m, uint32_t file, uint64_t begin, const c
             memcpy((char *)(uintptr_t)w->data + at, data + (from - begin), (size_t)(to - from));
             continue;
         }
+        if (memory)
+            m->externals[file].identity +=
+                identity_of_bytes(m, i, at, data + (from - begin), to - from);
         if (memory && is_lost(m))
             continue;
         brink_status status =
@@ -169,6 +174,8 @@ static brink_status take(brink_model *m, uint32_t file, uint64_t at, const void 
     external_file *f = &m->externals[file];
     if (at == 0 && size != 0)
         f->taken = 0; /* from the beginning, perhaps again */
+    if (at == 0 && memory)
+        f->identity = 0;
     if (at != f->taken || (size != 0 && at % 4 != 0))
         return core_fail(m->context, BRINK_INVALID_ARGUMENT,
                          "%s: a part at %llu, but %llu bytes came before it, in fours", f->name,

@@ -364,8 +364,7 @@ static brink_status build(brink_session *s, uint32_t size, int64_t past, uint32_
     return BRINK_OK;
 }
 
-/* A cache that something on the CPU reads stays there, and with it the session. */
-static brink_status leave_executor(brink_session *s)
+brink_status session_leave(brink_session *s)
 {
     drop_plans(s);
     for (uint32_t i = 0; i < s->model->decoder.slot_count; i++) {
@@ -392,7 +391,7 @@ static brink_status find_plan(brink_session *s, uint32_t size, uint32_t rows, st
         if (s->executor != NULL && unfit) {
             if (s->length != 0)
                 return status;
-            TRY(leave_executor(s));
+            TRY(session_leave(s));
             status = build(s, size, -1, rows);
         }
         s->fixed = status == BRINK_UNSUPPORTED;

@@ -95,6 +95,9 @@ brink_status session_expect(brink_session *s, uint32_t tokens);
 /* Room for `needed` tokens in all. */
 brink_status session_reserve(brink_session *s, uint32_t needed);
 
+/* A cache that something on the CPU reads stays there, and with it a session, which has no tokens yet. */
+brink_status session_leave(brink_session *s);
+
 /* Finds out where the cache of a session without tokens is to lie, and how. */
 brink_status session_settle(brink_session *s);
 

@@ -7,7 +7,14 @@
 
 #include "core/context.h"
 
-typedef enum task_kind { TASK_LOAD, TASK_RUN, TASK_GENERATE, TASK_GPU, TASK_EMBED } task_kind;
+typedef enum task_kind {
+    TASK_LOAD,
+    TASK_RUN,
+    TASK_GENERATE,
+    TASK_GPU,
+    TASK_EMBED,
+    TASK_SAVE
+} task_kind;
 
 struct brink_task {
     brink_context *context;

@@ -162,6 +162,15 @@ typedef struct executor {
     /* Copies `rows` runs of `bytes` from one row length to another (multiples of 4). */
     brink_status (*memory_copy)(const struct executor *e, void *to, uint64_t to_row,
                                 const void *from, uint64_t from_row, uint64_t rows, uint64_t bytes);
+    /* Writes the same from the host, where runs follow one another. */
+    brink_status (*memory_write)(const struct executor *e, void *to, uint64_t to_row,
+                                 const void *from, uint64_t rows, uint64_t bytes);
+    /* … and reads it: BRINK_PENDING until the bytes have come to `to`. *read is NULL at first, and what is
+       under way until then; memory_unread drops it. */
+    brink_status (*memory_read)(const struct executor *e, void *to, const void *from,
+                                uint64_t from_row, uint64_t rows, uint64_t bytes, uint64_t deadline,
+                                void **read);
+    void (*memory_unread)(const struct executor *e, void *read);
 } executor;
 
 /* Sets symbols and memory; external tensors have their data (plan_external) already. */

@@ -35,8 +35,7 @@ static void fill(uint32_t *tokens, uint32_t count, uint32_t seed)
 static brink_session *make(brink_model *m, uint32_t context)
 {
     brink_session *s;
-    support_ok(m->context,
-               brink_session_create(m, &(brink_session_desc){.context = context}, &s));
+    support_ok(m->context, brink_session_create(m, &(brink_session_desc){.context = context}, &s));
     return s;
 }
 
@@ -51,8 +50,11 @@ static void a_whole_text_is_not_computed_again(void **state)
     uint32_t text[ROOM], count = 20;
     fill(text, count, 11);
     for (int turn = 0; turn < 4; turn++) {
-        brink_generate_desc desc = {
-            .tokens = text, .token_count = count, .whole = true, .max_tokens = 8, .ignore_end = true};
+        brink_generate_desc desc = {.tokens = text,
+                                    .token_count = count,
+                                    .whole = true,
+                                    .max_tokens = 8,
+                                    .ignore_end = true};
         uint32_t held = brink_session_held(s, &desc);
         support_ok(context, reply(s, &desc, &r));
         assert_int_equal(r.stats.prompt_tokens, count);
@@ -105,8 +107,11 @@ static void a_full_context_shifts(void **state)
         static result r, next;
         uint32_t text[ROOM], count = i < 3 ? 30 : 170, dropped;
         fill(text, count, 7);
-        brink_generate_desc desc = {.tokens = text, .token_count = count, .max_tokens = 100,
-                                    .ignore_end = true, .whole = i % 2};
+        brink_generate_desc desc = {.tokens = text,
+                                    .token_count = count,
+                                    .max_tokens = 100,
+                                    .ignore_end = true,
+                                    .whole = i % 2};
         if (count > CONTEXT)
             assert_int_equal(reply(s, &desc, &r), BRINK_INVALID_ARGUMENT);
         else
@@ -123,10 +128,12 @@ static void a_full_context_shifts(void **state)
         for (uint32_t k = 0; k < r.count; k++) {
             brink_session *fresh = make(m, CONTEXT);
             dropped += shifted(text, &count);
-            support_ok(context, reply(fresh, &(brink_generate_desc){.tokens = text,
-                                                                    .token_count = count,
-                                                                    .max_tokens = 1,
-                                                                    .ignore_end = true}, &next));
+            support_ok(context, reply(fresh,
+                                      &(brink_generate_desc){.tokens = text,
+                                                             .token_count = count,
+                                                             .max_tokens = 1,
+                                                             .ignore_end = true},
+                                      &next));
             assert_int_equal(next.tokens[0], r.tokens[k]);
             text[count++] = next.tokens[0];
             brink_session_destroy(fresh);
@@ -148,7 +155,8 @@ static void no_room_to_shift_is_said(void **state)
     static result r;
     uint32_t text[8];
     fill(text, 8, 1);
-    brink_generate_desc desc = {.tokens = text, .token_count = 8, .shift = true, .keep = CONTEXT - 1};
+    brink_generate_desc desc = {
+        .tokens = text, .token_count = 8, .shift = true, .keep = CONTEXT - 1};
     assert_int_equal(reply(s, &desc, &r), BRINK_INVALID_ARGUMENT);
     assert_non_null(strstr(brink_error(context), "no room to shift"));
     desc.keep = CONTEXT - 2;
