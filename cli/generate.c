@@ -3,6 +3,7 @@
 
 #include "files.h"
 #include "output.h"
+#include "session.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ void cli_say_shifts(const engine *e, const brink_generate_stats *stats)
 typedef struct generate_options {
     common_options common;
     text_list models, stop, adapters;
-    const char *prompt, *prompt_file, *system, *tokens, *schema, *grammar;
+    const char *prompt, *prompt_file, *system, *tokens, *schema, *grammar, *load, *save;
     bool chat;
     uint32_t max_tokens;
     context_options context;
@@ -128,6 +129,8 @@ static int prompt_tokens(const engine *e, const generate_options *o, const char 
                          uint64_t bytes, token_list *out)
 {
     int status = EXIT_DONE;
+    if (!prompt && !o->tokens)
+        return EXIT_DONE; /* the saved reply goes on */
     if (o->tokens) {
         cli_parse_ids(o->tokens, &out->ids, &out->count);
         out->capacity = out->count;
@@ -191,18 +194,23 @@ static int reply_to(engine *e, const generate_options *o, const token_list *prom
     brink_generate_desc desc = o->how;
     desc.tokens = prompt->ids;
     desc.token_count = prompt->count;
+    desc.whole = prompt->count != 0;
     desc.max_tokens = o->max_tokens;
     desc.stop = o->stop.items;
     desc.stop_count = o->stop.count;
     desc.adapter = adapter;
     desc.grammar = grammar;
     const brink_session_desc room = {.context = o->context.context};
-    brink_status status = brink_session_create(e->model, &room, &session);
-    if (status != BRINK_OK)
-        return cli_engine_fail(e, status);
+    int exit_status = cli_session_open(e, &room, o->load, &session);
+    if (exit_status == EXIT_DONE && o->save)
+        exit_status = cli_session_can_save(o->save);
+    if (exit_status != EXIT_DONE) {
+        brink_session_destroy(session);
+        return exit_status;
+    }
     cli_interrupt_watch();
-    status = cli_generate_reply(session, &desc, o->common.json ? NULL : stdout, &r);
-    int exit_status = cli_exit_status(status);
+    brink_status status = cli_generate_reply(session, &desc, o->common.json ? NULL : stdout, &r);
+    exit_status = cli_exit_status(status);
     if (status == BRINK_OK || status == BRINK_CANCELLED) {
         output out;
         cli_output_begin(&out, o->common.json);
@@ -214,6 +222,10 @@ static int reply_to(engine *e, const generate_options *o, const token_list *prom
         exit_status = cli_engine_fail(e, status);
     }
     cli_reply_free(&r);
+    if (o->save && (status == BRINK_OK || status == BRINK_CANCELLED)) {
+        int saved = cli_session_save(e, session, o->save);
+        exit_status = exit_status == EXIT_DONE ? saved : exit_status;
+    }
     brink_session_destroy(session);
     return exit_status;
 }
@@ -255,7 +267,7 @@ static int usage(const command *c, const generate_options *o)
     int prompts = (o->prompt != NULL) + (o->prompt_file != NULL) + (o->tokens != NULL);
     if (o->models.count != 1)
         return cli_usage_error(c, "give one model");
-    if (prompts != 1)
+    if (prompts > 1 || (prompts == 0 && !o->load))
         return cli_usage_error(c, "give one of --prompt, --prompt-file and --tokens");
     if (o->chat && o->tokens)
         return cli_usage_error(c, "--chat goes with a text, not with --tokens");
@@ -287,6 +299,8 @@ int cli_generate_main(const command *c, int argc, char **argv)
         {"--system", OPTION_TEXT, &o.system, "TEXT", "a system message before it"},
         {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "most tokens to make (256)"},
         CONTEXT_OPTIONS(&o.context),
+        {"--load", OPTION_TEXT, &o.load, "FILE", "a saved session; without a prompt it goes on"},
+        {"--save", OPTION_TEXT, &o.save, "FILE", "save the session after the reply"},
         {"--stop", OPTION_LIST, &o.stop, "TEXT", "ends the reply before it; repeatable"},
         SAMPLING_OPTIONS(&o.sampling),
         {"--schema", OPTION_TEXT, &o.schema, "FILE", "a JSON Schema that the reply satisfies"},

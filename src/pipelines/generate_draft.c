@@ -6,14 +6,14 @@
    what it would be without drafts: the rows of such a chunk are those of steps bit for bit (plan_desc:
    rows_apart), and a draw depends on its place alone.
 
-   At least two tokens have to have stood before, and one more for each draft that failed, so that a text that
+   At least three tokens have to have stood before, and one more for each draft that failed, so that a text that
    repeats nothing costs little; a draft that paid, or many steps without one, take that back. */
 #include "pipelines/generate.h"
 
 #include <string.h>
 
 enum {
-    LEAST_MATCH = 2,
+    LEAST_MATCH = 3,
     MOST_MATCH = 8,
     LEAST_RIGHT = 2,   /* tokens of a draft that pay for its chunk */
     FORGIVE_STEPS = 64 /* … without a draft, for each that failed */
