@@ -60,9 +60,9 @@ typedef struct context_options {
     {"--context", OPTION_COUNT, &(o)->context, "N", "most tokens in all (what the model allows)"}, \
         {"--shift", OPTION_FLAG, &(o)->shift, NULL,                                                \
          "drop tokens from the middle when it is full"},                                           \
-        {"--keep", OPTION_COUNT, &(o)->keep, "N", "… but never the first N (0)"},                  \
+        {"--keep", OPTION_COUNT, &(o)->keep, "N", "… but never the first N (none)"},               \
         {"--draft-tokens", OPTION_COUNT, &(o)->draft_tokens, "N",                                  \
-         "guess up to N (7) tokens from what the text repeats (0)"}
+         "guess up to N (7) tokens from what the text repeats (none)"}
 
 /* To a generation; false with *status where they contradict. */
 bool cli_context(const command *c, const context_options *o, brink_generate_desc *out, int *status);

@@ -6,9 +6,11 @@
 
 /* web/sdk/src/layout.ts */
 _Static_assert(sizeof(brink_message) == 8, "{u32 role, u32 content}");
-_Static_assert(sizeof(brink_generate_stats) == 32, "{u32, u32, u32, u64, u64}");
-_Static_assert(offsetof(brink_generate_stats, prefill_us) == 16, "");
-_Static_assert(offsetof(brink_generate_stats, decode_us) == 24, "");
+_Static_assert(sizeof(brink_generate_stats) == 56, "{9 × u32, u64, u64}");
+_Static_assert(offsetof(brink_generate_stats, prefill_tokens) == 12, "");
+_Static_assert(offsetof(brink_generate_stats, accepted_tokens) == 32, "");
+_Static_assert(offsetof(brink_generate_stats, prefill_us) == 40, "");
+_Static_assert(offsetof(brink_generate_stats, decode_us) == 48, "");
 
 /* `offsets` [capacity][2] may be NULL. */
 EXPORT(web_tokenize)
@@ -34,31 +36,6 @@ brink_status web_chat_format(brink_model *model, const brink_message *messages, 
     return brink_chat_format(model, messages, count, text, capacity, bytes);
 }
 
-EXPORT(web_session_create)
-brink_status web_session_create(brink_model *model, uint32_t context, brink_session **out)
-{
-    const brink_session_desc desc = {.context = context};
-    return brink_session_create(model, &desc, out);
-}
-
-EXPORT(web_session_destroy)
-void web_session_destroy(brink_session *session)
-{
-    brink_session_destroy(session);
-}
-
-EXPORT(web_session_length)
-uint32_t web_session_length(const brink_session *session)
-{
-    return brink_session_length(session);
-}
-
-EXPORT(web_session_truncate)
-brink_status web_session_truncate(brink_session *session, uint32_t length)
-{
-    return brink_session_truncate(session, length);
-}
-
 _Static_assert(sizeof(brink_sampling) == 48 && sizeof(brink_logit_bias) == 8, "");
 _Static_assert(offsetof(brink_sampling, bias_count) == 4, "");
 _Static_assert(offsetof(brink_sampling, repetition_penalty) == 8, "");
@@ -67,16 +44,21 @@ _Static_assert(offsetof(brink_sampling, temperature) == 20, "");
 _Static_assert(offsetof(brink_sampling, top_k) == 24 && offsetof(brink_sampling, top_p) == 28, "");
 _Static_assert(offsetof(brink_sampling, min_p) == 32 && offsetof(brink_sampling, seed) == 40, "");
 
-enum { WEB_IGNORE_END = 1, WEB_KEEP_LOGITS = 2, WEB_PROFILE = 4 };
+enum { WEB_IGNORE_END = 1, WEB_KEEP_LOGITS = 2, WEB_PROFILE = 4, WEB_WHOLE = 8, WEB_SHIFT = 16 };
 
 EXPORT(web_generate_begin)
 brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, uint32_t count,
                                 uint32_t max_tokens, const char *const *stop, uint32_t stop_count,
-                                uint32_t flags, const brink_sampling *sampling,
-                                brink_grammar *grammar, brink_task **out)
+                                uint32_t flags, uint32_t keep, uint32_t draft_tokens,
+                                const brink_sampling *sampling, brink_grammar *grammar,
+                                brink_task **out)
 {
     const brink_generate_desc desc = {.tokens = tokens,
                                       .token_count = count,
+                                      .whole = (flags & WEB_WHOLE) != 0,
+                                      .shift = (flags & WEB_SHIFT) != 0,
+                                      .keep = keep,
+                                      .draft_tokens = draft_tokens,
                                       .max_tokens = max_tokens,
                                       .stop = stop,
                                       .stop_count = stop_count,

@@ -227,6 +227,13 @@ export class Model {
     return new Session(this.#connection, this.#model, session);
   }
 
+  /** A session as Session.save() gave it, of the same model; on any backend. */
+  async loadSession(bytes: Uint8Array, options: { context?: number } = {}): Promise<Session> {
+    const context = wholeNumber("context", options.context, 0, 0);
+    const { session } = await this.#connection.call("loadSession", { model: this.#model, context, bytes });
+    return new Session(this.#connection, this.#model, session);
+  }
+
   /** Frees the model and its sessions; what still uses it fails with a DisposedError. */
   async dispose(): Promise<void> {
     await this.#connection.call("disposeModel", { model: this.#model });
@@ -246,13 +253,27 @@ export class Session {
     this.#session = session;
   }
 
-  /** Appends the prompt to what the session holds and generates; one generation at a time. */
+  /** Appends the prompt to what the session holds and generates; one generation at a time. Messages are the whole
+      conversation: what the session holds of its beginning is not computed again. */
   generate(options: GenerateOptions): Generation {
     return startGeneration(this.#connection, this.#model, this.#session, options);
   }
   /** Tokens that it holds. */
   length(): Promise<number> {
     return this.#connection.call("sessionLength", { session: this.#session });
+  }
+  /** How many of these tokens, from the first on, it holds: what generate() with `whole` need not compute. */
+  held(tokens: ArrayLike<number>): Promise<number> {
+    return this.#connection.call("heldTokens", { session: this.#session, tokens: Uint32Array.from(tokens) });
+  }
+  /** What it holds as bytes, for Model.loadSession(): a file, or an entry of a database. */
+  save(options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
+    return this.#connection.call("saveSession", { session: this.#session }, { signal: options.signal });
+  }
+  /** Another session that holds the same, and goes on by itself. */
+  async fork(): Promise<Session> {
+    const { session } = await this.#connection.call("forkSession", { session: this.#session });
+    return new Session(this.#connection, this.#model, session);
   }
   /** Forgets the tokens from `length` on. */
   async truncate(length: number): Promise<void> {
@@ -328,6 +349,10 @@ function startGeneration(connection: Connection, model: number, session: number,
       ...(messages === undefined ? {} : { messages: copyMessages(messages) }),
       ...(tokens === undefined ? {} : { tokens: Uint32Array.from(tokens) }),
       maxTokens: wholeNumber("maxTokens", options.maxTokens, 1, 256),
+      whole: options.whole ?? messages !== undefined,
+      shift: options.shift ?? false,
+      keep: wholeNumber("keep", options.keep, 0, 0),
+      draftTokens: wholeNumber("draftTokens", options.draftTokens, 0, 0),
       stop: stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
       sampling: sampling(options),
       grammar: grammar(options),

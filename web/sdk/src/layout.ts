@@ -15,7 +15,7 @@ export const status = {
 
 export const loadFlags = { graphOnly: 1, exact: 2, gpu: 4 } as const;
 
-export const generateFlags = { ignoreEnd: 1, keepLogits: 2, profile: 4 } as const;
+export const generateFlags = { ignoreEnd: 1, keepLogits: 2, profile: 4, whole: 8, shift: 16 } as const;
 
 export const want = { size: 16, file: 0, optional: 4, inParts: 5, leastBytes: 8 } as const;
 export const memory = { size: 16, live: 0, peak: 8 } as const;
@@ -46,12 +46,18 @@ export const sampling = {
   seed: 40,
 } as const;
 export const stats = {
-  size: 32,
+  size: 56,
   finish: 0,
   promptTokens: 4,
-  tokens: 8,
-  prefillUs: 16,
-  decodeUs: 24,
+  cachedTokens: 8,
+  prefillTokens: 12,
+  tokens: 16,
+  shifts: 20,
+  droppedTokens: 24,
+  draftTokens: 28,
+  acceptedTokens: 32,
+  prefillUs: 40,
+  decodeUs: 48,
 } as const;
 export const embed = {
   size: 48,

@@ -70,6 +70,10 @@ export interface WireGenerate {
   messages?: Message[];
   tokens?: Uint32Array;
   maxTokens: number;
+  whole: boolean;
+  shift: boolean;
+  keep: number;
+  draftTokens: number;
   stop: string[];
   sampling: WireSampling;
   /** The text of a schema or of rules; undefined: neither. */
@@ -125,6 +129,10 @@ export interface Operations {
   createSession: [{ model: number; context: number }, { session: number }];
   sessionLength: [{ session: number }, number];
   truncateSession: [{ session: number; length: number }, null];
+  heldTokens: [{ session: number; tokens: Uint32Array }, number];
+  forkSession: [{ session: number }, { session: number }];
+  saveSession: [{ session: number }, Uint8Array<ArrayBuffer>];
+  loadSession: [{ model: number; context: number; bytes: Uint8Array }, { session: number }];
   disposeSession: [{ session: number }, null];
   generate: [WireGenerate, GenerateStats];
 }

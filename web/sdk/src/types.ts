@@ -209,8 +209,18 @@ export interface GenerateOptions extends SamplingOptions {
   prompt?: string;
   messages?: readonly Message[];
   tokens?: readonly number[] | Uint32Array;
+  /** In a session: what is given is the whole text, of which the session computes what it does not hold, rather
+      than what comes next. By default so for messages alone. */
+  whole?: boolean;
   /** 256 if not given. */
   maxTokens?: number;
+  /** Where the context is full, drop tokens from the middle of the text, rather than end or fail; never the first
+      `keep`. The stats say how many. */
+  shift?: boolean;
+  keep?: number;
+  /** Guess up to so many tokens (7 at most) from what the text repeats, and verify them in one step: faster where
+      it copies or edits, and the reply stays the same. 0, the default: none. On the GPU none are made. */
+  draftTokens?: number;
   /** A JSON Schema (draft 2020-12) that the reply satisfies, also where maxTokens run out: it is then completed
       by the shortest text that does. docs/structured-output.md has what is supported. */
   schema?: object | boolean | string;
@@ -239,7 +249,17 @@ export interface GenerateStats {
   /** "schema": the text is complete by its schema or grammar. */
   finishReason: "stop" | "length" | "schema";
   promptTokens: number;
+  /** Of those, with `whole`: what the session held already. */
+  cachedTokens: number;
+  /** Computed before the first token of the reply. */
+  prefillTokens: number;
   tokens: number;
+  /** How often the context was full, and how many tokens were dropped for it. */
+  shifts: number;
+  droppedTokens: number;
+  /** Guessed, and right. */
+  draftTokens: number;
+  acceptedTokens: number;
   /** From the call to the first token, and from there to the last. */
   prefillMs: number;
   decodeMs: number;

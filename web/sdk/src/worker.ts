@@ -76,6 +76,10 @@ const operations: { [K in Operation]: (args: Operations[K][0], job: Job) => Oper
   createSession: (args) => engine!.createSession(args),
   sessionLength: (args) => engine!.sessionLength(args),
   truncateSession: (args) => engine!.truncateSession(args),
+  heldTokens: (args) => engine!.heldTokens(args),
+  forkSession: (args) => engine!.forkSession(args),
+  saveSession: (args, job) => engine!.saveSession(args, job),
+  loadSession: (args) => engine!.loadSession(args),
   disposeSession: (args) => engine!.disposeSession(args),
   generate: (args, job) => engine!.generate(args, job),
 };
@@ -92,6 +96,7 @@ function transfers(op: Operation, value: unknown): Transferable[] {
   if (op === "run") return (value as Operations["run"][1]).map((t) => t.bytes.buffer);
   if (op === "tokenize") return Object.values(value as Operations["tokenize"][1]).map(({ buffer }) => buffer);
   if (op === "embed") return [(value as Operations["embed"][1]).bytes.buffer];
+  if (op === "saveSession") return [(value as Operations["saveSession"][1]).buffer];
   if (op === "parseTensor") return [(value as Operations["parseTensor"][1]).bytes.buffer];
   return [];
 }

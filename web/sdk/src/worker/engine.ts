@@ -556,10 +556,74 @@ export class Engine {
       this.#check(this.#exports.web_session_create(model.pointer, context, out), "creating a session");
       return this.heap.u32(out);
     });
+    return this.#addSession(pointer, model);
+  }
+
+  #addSession(pointer: number, model: Model): { session: number } {
     const session = this.#next++;
     this.#sessions.set(session, { pointer, model, busy: false });
     model.sessions.add(session);
     return { session };
+  }
+
+  heldTokens({ session, tokens }: { session: number; tokens: Uint32Array }): number {
+    const { pointer } = this.#session(session);
+    return this.heap.scoped((scope) => this.#exports.web_session_held(pointer, scope.words(tokens), tokens.length));
+  }
+
+  forkSession({ session: id }: { session: number }): { session: number } {
+    const { pointer, model } = this.#idle(id);
+    const fork = this.heap.scoped((scope) => {
+      const out = scope.alloc(4);
+      this.#check(this.#exports.web_session_fork(pointer, out), "forking a session");
+      return this.heap.u32(out);
+    });
+    return this.#addSession(fork, model);
+  }
+
+  loadSession({ model: id, context, bytes }: Operations["loadSession"][0]): { session: number } {
+    const model = this.#model(id);
+    const pointer = this.heap.scoped((scope) => {
+      const out = scope.alloc(4);
+      this.#check(this.#exports.web_session_load(model.pointer, context, scope.put(bytes), bytes.length, out), "loading a session");
+      return this.heap.u32(out);
+    });
+    return this.#addSession(pointer, model);
+  }
+
+  saveSession({ session: id }: Operations["saveSession"][0], job: Job): Promise<Uint8Array<ArrayBuffer>> {
+    const session = this.#idle(id);
+    return this.#occupy(session, job, async () => {
+      const { heap } = this;
+      const exports = this.#exports;
+      const scope = heap.scope();
+      let task = 0;
+      try {
+        const out = scope.alloc(16);
+        this.#check(exports.web_session_save_begin(session.pointer, out), "saving a session");
+        task = heap.u32(out);
+        while (!this.#advance(task, job, sliceUs, "saving a session")) await this.#between(session.model, task, job);
+        this.#check(exports.web_session_saved(task, out, out + 8), "saving a session");
+        const at = heap.u32(out);
+        return heap.bytes.slice(at, at + heap.u64(out + 8));
+      } finally {
+        if (task) exports.web_task_destroy(task);
+        scope.free();
+      }
+    });
+  }
+
+  /** Work on a session alone, which ends before it is disposed of. */
+  #occupy<T>(session: Session, job: Job, work: () => Promise<T>): Promise<T> {
+    return this.#using(session.model, job, async () => {
+      session.busy = true;
+      this.#sessionOf.set(job, session);
+      try {
+        return await work();
+      } finally {
+        session.busy = false;
+      }
+    });
   }
 
   sessionLength({ session }: { session: number }): number {
@@ -602,12 +666,9 @@ export class Engine {
       const tokens = this.#promptTokens(args);
       const id = own ? this.createSession({ model: args.model, context: 0 }).session : args.session;
       const session = this.#idle(id);
-      session.busy = true;
-      this.#sessionOf.set(job, session);
       try {
-        return await this.#generateOn(session, tokens, args, job);
+        return await this.#occupy(session, job, () => this.#generateOn(session, tokens, args, job));
       } finally {
-        session.busy = false;
         if (own) await this.disposeSession({ session: id });
       }
     });
@@ -638,7 +699,11 @@ export class Engine {
         session.pointer, scope.words(tokens), tokens.length, args.maxTokens, stop, args.stop.length,
         (args.ignoreEnd ? layout.generateFlags.ignoreEnd : 0) |
           (args.margins ? layout.generateFlags.keepLogits : 0) |
-          (args.profile ? layout.generateFlags.profile : 0),
+          (args.profile ? layout.generateFlags.profile : 0) |
+          (args.whole ? layout.generateFlags.whole : 0) |
+          (args.shift ? layout.generateFlags.shift : 0),
+        args.keep,
+        args.draftTokens,
         this.#sampling(scope, args.sampling),
         grammar,
         out,
@@ -718,18 +783,26 @@ export class Engine {
     const { heap } = this;
     const at = scope.alloc(layout.stats.size);
     this.#exports.web_generate_stats(task, at);
-    const promptTokens = heap.u32(at + layout.stats.promptTokens);
+    const count = (name: "promptTokens" | "cachedTokens" | "prefillTokens" | "shifts" | "droppedTokens" | "draftTokens" | "acceptedTokens") =>
+      heap.u32(at + layout.stats[name]);
+    const prefillTokens = count("prefillTokens");
     const tokens = heap.u32(at + layout.stats.tokens);
     const prefillMs = heap.u64(at + layout.stats.prefillUs) / 1000;
     const decodeMs = heap.u64(at + layout.stats.decodeUs) / 1000;
     const finish = heap.u32(at + layout.stats.finish);
     return {
       finishReason: finish === layout.finish.length ? "length" : finish === layout.finish.schema ? "schema" : "stop",
-      promptTokens,
+      promptTokens: count("promptTokens"),
+      cachedTokens: count("cachedTokens"),
+      prefillTokens,
       tokens,
+      shifts: count("shifts"),
+      droppedTokens: count("droppedTokens"),
+      draftTokens: count("draftTokens"),
+      acceptedTokens: count("acceptedTokens"),
       prefillMs,
       decodeMs,
-      prefillTokensPerSecond: prefillMs > 0 ? (1000 * promptTokens) / prefillMs : 0,
+      prefillTokensPerSecond: prefillMs > 0 ? (1000 * prefillTokens) / prefillMs : 0,
       decodeTokensPerSecond: decodeMs > 0 ? (1000 * (tokens - 1)) / decodeMs : 0,
     };
   }
