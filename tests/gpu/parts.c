@@ -109,6 +109,68 @@ static uint32_t reply(brink_model *model, uint32_t most, uint32_t lose, uint32_t
     return count;
 }
 
+/* Advances a task to its end; the device is lost before slice `lose`. */
+static void finish(brink_task *task, uint32_t lose)
+{
+    brink_want want;
+    brink_status status;
+    for (uint32_t i = 0; (status = brink_task_advance(task, 0)) == BRINK_PENDING; i++) {
+        if (brink_task_want(task, &want))
+            give(task, &want);
+        if (i == lose)
+            gpu_device_lose(context->gpu);
+    }
+    MUST(status);
+}
+
+static uint32_t go_on(brink_session *s, uint32_t most, uint32_t *tokens)
+{
+    static const uint32_t prompt[PROMPT] = {1, 2, 3, 4, 5};
+    const char *piece;
+    brink_task *task;
+    uint32_t count = 0;
+    MUST(brink_generate_begin(
+        s,
+        &(brink_generate_desc){.tokens = prompt,
+                               .token_count = brink_session_length(s) == 0 ? PROMPT : 0,
+                               .max_tokens = most,
+                               .ignore_end = true},
+        &task));
+    finish(task, UINT32_MAX);
+    while (brink_generate_next(task, &tokens[count], &piece))
+        count++;
+    brink_task_destroy(task);
+    return count;
+}
+
+/* Half a reply by `from`; saved, with a loss before slice `lose`, and its rest by `to`, and by a fork. */
+static bool saved_is_wanted(brink_model *from, brink_model *to, uint32_t lose,
+                            const uint32_t *wanted, uint32_t most)
+{
+    brink_session *s, *fork, *loaded;
+    brink_task *task;
+    const void *data;
+    uint64_t bytes;
+    uint32_t got[MOST], half = most / 2;
+    MUST(brink_session_create(from, NULL, &s));
+    if (go_on(s, half, got) != half)
+        return false;
+    MUST(brink_session_save_begin(s, &task));
+    finish(task, lose);
+    MUST(brink_session_saved(task, &data, &bytes));
+    MUST(brink_session_load(to, NULL, data, bytes, &loaded));
+    brink_task_destroy(task);
+    MUST(brink_session_fork(s, &fork));
+    bool same = go_on(loaded, most - half, got + half) == most - half &&
+                memcmp(got, wanted, most * sizeof *got) == 0;
+    same &= go_on(fork, most - half, got + half) == most - half &&
+            memcmp(got, wanted, most * sizeof *got) == 0;
+    brink_session_destroy(s);
+    brink_session_destroy(fork);
+    brink_session_destroy(loaded);
+    return same;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4)
@@ -158,6 +220,13 @@ int main(int argc, char **argv)
     if (reply(model, most, 0, got) != count || memcmp(got, wanted, count * 4) != 0)
         faults++,
             fprintf(stderr, "parts: the reply of a model loaded after a loss is another one\n");
+    brink_model *host_model = load(false);
+    for (uint32_t i = 0; i < 12; i++) {
+        brink_model *from = i % 3 == 1 ? host_model : model, *to = i % 3 == 2 ? host_model : model;
+        if (!saved_is_wanted(from, to, i < 3 ? UINT32_MAX : i / 3 - 1, wanted, count))
+            faults++, fprintf(stderr, "parts: saved session %u goes on otherwise\n", i);
+    }
+    brink_model_destroy(host_model);
     brink_model_destroy(model);
     if (brink_context_gpu_memory(context).live != 0)
         faults++, fprintf(stderr, "parts: buffers are left\n");
