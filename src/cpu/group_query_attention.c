@@ -109,7 +109,7 @@ static void past_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
     for (int64_t i = begin; i < end; i++) {
         int64_t which = i & 1, head = i >> 1, rows = past_of(g, head / g->kv_heads);
         rows = rows < g->past_rows ? rows : g->past_rows;
-        if (g->in_place[which] || g->past[which] == NULL)
+        if (g->in_place[which] || g->past[which] == NULL || rows == 0) /* of none, no address */
             continue;
         memcpy(g->present[which] + head * g->capacity * g->d,
                (const float *)g->past[which]->data + head * g->past_capacity * g->d,
