@@ -97,6 +97,15 @@ BRINK_API brink_memory brink_context_memory(const brink_context *context);
    (and again if asked again), or the failure. */
 BRINK_API brink_status brink_task_advance(brink_task *task, uint64_t budget_us);
 
+/* Advances several tasks of one context, as brink_task_advance does each, for about `budget_us` in all.
+   Generations of sessions of one model step together: weights are read once for all of them, and each
+   gives exactly the tokens that it gives alone. statuses[count] receives what brink_task_advance would
+   return. Comes back earlier when a task ends, so that another can take its place: any set of tasks may
+   be given each time, none of them twice. BRINK_PENDING while any is pending, else BRINK_OK.
+   docs/batching.md says what steps together. */
+BRINK_API brink_status brink_tasks_advance(brink_task *const *tasks, uint32_t count,
+                                           uint64_t budget_us, brink_status *statuses);
+
 /* The next advance returns BRINK_CANCELLED. What was made so far stays valid: a cancelled
    generation keeps its tokens, and its session can go on. */
 BRINK_API void brink_task_cancel(brink_task *task);

@@ -17,12 +17,7 @@
 
 #include <string.h>
 
-enum {
-    FEW_ROWS = 3,
-    APART_ROWS = 8,
-    MANY_ROWS = 16,
-    GROUP = 8
-}; /* weight rows worked on together */
+enum { FEW_ROWS = 3, MANY_ROWS = 16, GROUP = 8 }; /* weight rows worked on together */
 
 float nbits_zero_of(const nbits *p, int64_t row, int64_t b)
 {
@@ -284,15 +279,15 @@ brink_status nbits_run(const kernel_args *a, const nbits *call)
     if (p.m == 0)
         return BRINK_OK;
     bool exact = nbits_exact(a, &p), stays = simd()->packed_stays;
-    bool packs = stays || (simd()->packed_lanes != 0 && !exact && p.m >= MANY_ROWS);
+    int64_t rows = a->rows_apart ? 1 : p.m; /* that the form is chosen by */
+    bool packs = stays || (simd()->packed_lanes != 0 && !exact && rows >= MANY_ROWS);
     if (packs && p.g_idx == NULL && p.bits != 2)
         return nbits_packed_run(a, &p, 1);
     thread_pool *pool = a->context->pool;
     uint64_t threads = thread_pool_size(pool);
     p.each = whole_lines((uint64_t)(GROUP * p.blocks) * 2 * sizeof(float));
     p.q_row = (p.blocks * p.block + 127) / 128 * 128; /* whole chunks of any table */
-    int64_t few = a->rows_apart ? APART_ROWS : FEW_ROWS;
-    if (exact && (p.m > few || p.g_idx != NULL || p.bits == 2)) {
+    if (exact && (rows > FEW_ROWS || p.g_idx != NULL || p.bits == 2)) {
         product f = {.m = p.m,
                      .n = p.n,
                      .k = p.k,

@@ -21,7 +21,6 @@ enum {
     K_BLOCK = 128,
     PANELS = 4,
     FEW_RUNS = 3,
-    MOST_RUNS = 8, /* … where rows are kept apart */
     FEW_ROWS = 16,
     ROW_BLOCK = 48,
     MOST_ROWS = 256,
@@ -196,7 +195,7 @@ static void dot_product(const product_job *job, const float *x, const char *w, f
 {
     const product *p = job->p;
     for (; n < end; n++) {
-        float sums[MOST_RUNS] = {0};
+        float sums[FEW_RUNS] = {0};
         for (int64_t k = 0; k < p->k; k += K_BLOCK) {
             int64_t count = p->k - k < K_BLOCK ? p->k - k : K_BLOCK;
             const float *run = column_run(p, w, n, k, count, buffer);
@@ -276,16 +275,16 @@ uint64_t product_scratch(const kernel_args *a, const product *p)
     return each * sizeof(float) * thread_pool_size(a->context->pool); /* whole lines */
 }
 
-static product_form form_of(const product *p, bool rows_apart)
+/* `rows` decide, not p->m: those that are kept apart take the form of one. */
+static product_form form_of(const product *p, int64_t rows)
 {
-    int64_t few = rows_apart ? MOST_RUNS : FEW_RUNS;
     if (p->panels != NULL)
         return PACKED;
     if (p->panel != NULL)
         return BY_PANELS;
     if (p->run != NULL || p->transposed)
-        return p->m <= few ? BY_DOTS : BY_PANELS;
-    return p->m <= FEW_ROWS ? BY_ROWS : BY_PANELS;
+        return rows <= FEW_RUNS ? BY_DOTS : BY_PANELS;
+    return rows <= FEW_ROWS ? BY_ROWS : BY_PANELS;
 }
 
 /* Cuts columns so that each thread gets several units; rows where columns do not suffice, and so that
@@ -308,8 +307,18 @@ static void divide(product_job *job, int64_t batches, int64_t threads)
 void product_compute(const kernel_args *a, const product *p, void *memory)
 {
     uint32_t threads = thread_pool_size(a->context->pool);
-    product_job job = {
-        .p = p, .memory = memory, .form = form_of(p, a->rows_apart), .width = simd()->tile_columns};
+    product_job job = {.p = p, .memory = memory, .width = simd()->tile_columns};
+    job.form = form_of(p, a->rows_apart ? 1 : p->m);
+    if (job.form == BY_DOTS && p->m > FEW_RUNS) {
+        for (int64_t m = 0; m < p->m; m += FEW_RUNS) {
+            product some = *p;
+            some.m = p->m - m < FEW_RUNS ? p->m - m : FEW_RUNS;
+            some.x += m * p->x_row;
+            some.y += m * p->y_row;
+            product_compute(a, &some, memory);
+        }
+        return;
+    }
     int64_t batches = 1;
     for (uint32_t d = 0; d < p->batch_rank; d++)
         batches *= p->batch[d];

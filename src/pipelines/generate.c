@@ -227,6 +227,18 @@ static brink_status generate_advance(brink_task *base, uint64_t deadline)
     }
 }
 
+execution *generate_step(brink_task *base)
+{
+    generate_task *t = (generate_task *)base;
+    bool done;
+    if (base->kind != TASK_GENERATE || base->cancelled || base->model->executor != NULL ||
+        t->profile || t->finish != BRINK_FINISH_NONE || t->session->owed != 0)
+        return NULL;
+    if (!t->stepping && (t->draft.most != 0 || go_on(t, 0, &done) != BRINK_OK))
+        return NULL;
+    return t->stepping && t->draft.count == 0 ? &t->session->execution : NULL;
+}
+
 static void generate_destroy(brink_task *base)
 {
     generate_task *t = (generate_task *)base;

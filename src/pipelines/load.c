@@ -478,6 +478,7 @@ void brink_model_destroy(brink_model *m)
     }
     model_executor_close(m);
     workspace_free(m->context, &m->workspace);
+    workspace_free(m->context, &m->together);
     packing_free(m->packing);
     token_trie_destroy(m->trie);
     tokenizer_destroy(m->tokenizer);

@@ -80,6 +80,7 @@ struct brink_model {
     segment *segments;  /* of earlier runs, newest first */
     workspace workspace;
     bool workspace_taken;
+    workspace together; /* rows of several sessions' steps, see plan/together.h */
     const char *tokenizer_missing,
         *template_missing; /* why there is none, where a file was there */
 };

@@ -13,13 +13,19 @@ void *task_create(brink_context *context, uint64_t size, task_kind kind,
     return task;
 }
 
+uint64_t task_deadline(uint64_t budget_us)
+{
+    uint64_t now = core_now(), deadline;
+    if (!core_mul(budget_us, 1000, &deadline) || !core_add(deadline, now, &deadline))
+        deadline = UINT64_MAX;
+    return deadline;
+}
+
 brink_status brink_task_advance(brink_task *task, uint64_t budget_us)
 {
     if (task->ended)
         return task->result;
-    uint64_t now = core_now(), deadline;
-    if (!core_mul(budget_us, 1000, &deadline) || !core_add(deadline, now, &deadline))
-        deadline = UINT64_MAX;
+    uint64_t deadline = task_deadline(budget_us);
     brink_status status = task->cancelled
                               ? core_fail(task->context, BRINK_CANCELLED, "the task was cancelled")
                               : task->advance(task, deadline);

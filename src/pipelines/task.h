@@ -30,6 +30,14 @@ struct brink_task {
 uint32_t generate_node_count(const brink_task *task);
 void generate_node(const brink_task *task, uint32_t index, brink_node_time *out);
 
+/* When a budget that is given now is used up, in core_now() time. */
+uint64_t task_deadline(uint64_t budget_us);
+
+/* The run of a generation's next step, begun if it was not: whoever has advanced it to its end advances the
+   task. NULL: the task has to go on by itself: it is none, its model is on an executor, each node is measured, or what
+   is wrong with the step is for the task to say. */
+struct execution *generate_step(brink_task *task);
+
 /* A zeroed task of `size` bytes. */
 void *task_create(brink_context *context, uint64_t size, task_kind kind,
                   brink_status (*advance)(brink_task *, uint64_t), void (*destroy)(brink_task *));

@@ -10,6 +10,7 @@
 #include "core/half.h"
 #include "graph/passes.h"
 #include "plan/layout.h"
+#include "plan/together.h"
 
 #include <string.h>
 
@@ -355,6 +356,8 @@ brink_status plan_build(plan *p, const plan_desc *desc)
         status = find_running(p);
     if (status == BRINK_OK)
         status = plan_layout(p);
+    if (status == BRINK_OK)
+        together_mark(p);
     if (status == BRINK_OK && p->executor != NULL && !desc->no_data)
         status = p->executor->prepare(p->executor, p);
     p->derived_bytes += g->derived_bytes;

@@ -35,6 +35,9 @@ typedef struct plan_step {
     prepare_fn prepare;
     kernel_args args;
     brink_type round; /* outputs are rounded to this half-precision type; BRINK_UNDEFINED: not */
+    const void
+        *weights; /* of a product of a row that runs may have together (see together.h); NULL:
+                            it is none */
 } plan_step;
 
 typedef struct plan {
