@@ -199,7 +199,8 @@ static int bench(const command *c, const bench_options *o)
 
 int cli_bench_main(const command *c, int argc, char **argv)
 {
-    bench_options o = {.warmup = UINT64_MAX, .prompt_tokens = 128, .max_tokens = 64};
+    bench_options o = {
+        .warmup = UINT64_MAX, .prompt_tokens = 128, .max_tokens = 64, .sequences = 1};
     int status;
     const option table[] = {
         {"--shape", OPTION_LIST, &o.shapes, "NAME=1x128", "shape of an input, or a dimension"},
@@ -212,6 +213,8 @@ int cli_bench_main(const command *c, int argc, char **argv)
         {"--prompt-tokens", OPTION_COUNT, &o.prompt_tokens, "N", "language model: prompt (128)"},
         {"--max-tokens", OPTION_COUNT, &o.max_tokens, "N", "language model: tokens made (64)"},
         {"--adapter", OPTION_LIST, &o.adapters, "DIR", "language model: with a LoRA adapter"},
+        {"--sequences", OPTION_COUNT, &o.sequences, "N",
+         "language model: generated together, speeds in all (1)"},
         {0},
     };
     if (cli_options_parse(c, argc, argv, table, &o.common, &o.models, &status)) {

@@ -1,5 +1,5 @@
 /* bench_language.c — prefill and decode speed of a language model on random tokens, its end token
-   ignored so that every run makes as many. */
+   ignored so that every run makes as many; of several sequences together, what they give in all. */
 #include "bench.h"
 #include "generate.h"
 #include "output.h"
@@ -13,16 +13,16 @@ typedef struct samples {
     uint32_t count;
 } samples;
 
-static brink_status one_run(engine *e, const brink_generate_desc *desc, reply *r, double *ms)
+typedef struct sample {
+    double total, prefill, decode;
+} sample;
+
+static brink_status one_run(engine *e, const bench_options *o, const brink_generate_desc *desc,
+                            sample *out)
 {
-    brink_session *session;
     double start = cli_now_ms();
-    brink_status status = brink_session_create(e->model, NULL, &session);
-    if (status != BRINK_OK)
-        return status;
-    status = cli_generate_reply(session, desc, NULL, r);
-    *ms = cli_now_ms() - start;
-    brink_session_destroy(session);
+    brink_status status = cli_bench_sequences(e, desc, o->sequences, &out->prefill, &out->decode);
+    out->total = cli_now_ms() - start;
     return status;
 }
 
@@ -33,21 +33,17 @@ static brink_status measure(engine *e, const bench_options *o, const brink_gener
     uint64_t warmup = o->warmup == UINT64_MAX ? 1 : o->warmup;
     brink_status status = BRINK_OK;
     for (uint64_t i = 0; i < warmup + repeat && status == BRINK_OK; i++) {
-        reply r = {0};
-        double ms = 0;
+        sample r = {0};
         if (!o->common.quiet)
             cli_progress_bar(i, warmup + repeat, cli_path_base(e->path));
-        status = one_run(e, desc, &r, &ms);
+        status = one_run(e, o, desc, &r);
         if (i == 0)
-            *first = ms;
+            *first = r.total;
         if (i >= warmup) {
-            uint32_t made = r.stats.tokens;
-            s->total[s->count] = ms;
-            s->prefill[s->count] =
-                cli_tokens_per_second(r.stats.prefill_tokens, r.stats.prefill_us);
-            s->decode[s->count++] = cli_tokens_per_second(made ? made - 1 : 0, r.stats.decode_us);
+            s->total[s->count] = r.total;
+            s->prefill[s->count] = r.prefill;
+            s->decode[s->count++] = r.decode;
         }
-        cli_reply_free(&r);
     }
     cli_progress_clear();
     return status;
@@ -95,7 +91,10 @@ static int report(const engine *e, const bench_options *o, samples *s, double fi
     cli_put_number(&out, out.root, "decode_tokens_per_s", decode);
     cli_put_count(&out, out.root, "prompt_tokens", o->prompt_tokens);
     cli_put_count(&out, out.root, "max_tokens", o->max_tokens);
+    cli_put_count(&out, out.root, "sequences", o->sequences);
     cli_put_count(&out, out.root, "threads", brink_context_threads(e->context));
+    if (o->sequences > 1)
+        fprintf(out.text, "%u sequences together, in all: ", o->sequences);
     fprintf(out.text, "prefill %.1f tokens/s (%u), decode %.1f tokens/s (%u), median of %u\n",
             prefill, o->prompt_tokens, decode, o->max_tokens, s->count);
     fprintf(out.text, "run %.1f ms (min %.1f, max %.1f), first %.1f, load %.1f\n", total,
