@@ -21,15 +21,29 @@ static header *header_of(void *data)
     return (header *)((char *)data - ALIGNMENT);
 }
 
+/* Held for a few instructions. */
+static void lock(brink_context *context)
+{
+    while (atomic_flag_test_and_set_explicit(&context->lock, memory_order_acquire))
+        ;
+}
+
+static void unlock(brink_context *context)
+{
+    atomic_flag_clear_explicit(&context->lock, memory_order_release);
+}
+
 brink_status core_fail(brink_context *context, brink_status status, const char *format, ...)
 {
     va_list args;
+    lock(context);
     va_start(args, format);
     vsnprintf(context->error, sizeof context->error, format, args);
     va_end(args);
     for (char *c = context->error; *c; c++) /* one line, whatever names a file holds */
         if ((unsigned char)*c < 32 || *c == 127)
             *c = '?';
+    unlock(context);
     return status;
 }
 
@@ -40,35 +54,43 @@ void core_error_prefix(brink_context *context, const char *prefix)
     core_fail(context, BRINK_OK, "%s: %s", prefix, text);
 }
 
-void *core_alloc(brink_context *context, uint64_t size)
+/* With the lock held; NULL where there is no room, *over says whether in the budget. */
+static void *take(brink_context *context, uint64_t size, bool *over)
 {
-    uint64_t total;
-    if (context->fail_allocation != 0 && --context->fail_allocation == 0)
-        goto no_room;
-    if (!core_add(size, ALIGNMENT, &total) || total > SIZE_MAX / 2)
-        goto no_room;
+    uint64_t total, budget = context->desc.memory_budget;
     uint64_t held = context->memory.live + context->gpu_memory.live;
-    if (context->desc.memory_budget != 0 &&
-        (size > context->desc.memory_budget || held > context->desc.memory_budget - size)) {
-        core_fail(context, BRINK_OUT_OF_MEMORY,
-                  "out of memory: %llu bytes asked for, %llu held, the budget is %llu",
-                  (unsigned long long)size, (unsigned long long)held,
-                  (unsigned long long)context->desc.memory_budget);
-        return NULL;
-    }
     void *base; /* the block ends where the allocation does, so that sanitizers see overruns */
-    if (posix_memalign(&base, ALIGNMENT, (size_t)total) != 0)
-        goto no_room;
+    if (context->fail_allocation != 0 && --context->fail_allocation == 0)
+        return NULL;
+    if (!core_add(size, ALIGNMENT, &total) || total > SIZE_MAX / 2)
+        return NULL;
+    *over = budget != 0 && (size > budget || held > budget - size);
+    if (*over || posix_memalign(&base, ALIGNMENT, (size_t)total) != 0)
+        return NULL;
     char *data = (char *)base + ALIGNMENT;
     header_of(data)->size = size;
     context->memory.live += size;
     if (context->memory.live > context->memory.peak)
         context->memory.peak = context->memory.live;
     return data;
-no_room:
-    core_fail(context, BRINK_OUT_OF_MEMORY, "out of memory: %llu bytes asked for, %llu held",
-              (unsigned long long)size, (unsigned long long)context->memory.live);
-    return NULL;
+}
+
+void *core_alloc(brink_context *context, uint64_t size)
+{
+    bool over = false;
+    lock(context);
+    void *data = take(context, size, &over);
+    uint64_t live = context->memory.live, held = live + context->gpu_memory.live;
+    unlock(context);
+    if (data == NULL && over)
+        core_fail(context, BRINK_OUT_OF_MEMORY,
+                  "out of memory: %llu bytes asked for, %llu held, the budget is %llu",
+                  (unsigned long long)size, (unsigned long long)held,
+                  (unsigned long long)context->desc.memory_budget);
+    else if (data == NULL)
+        core_fail(context, BRINK_OUT_OF_MEMORY, "out of memory: %llu bytes asked for, %llu held",
+                  (unsigned long long)size, (unsigned long long)live);
+    return data;
 }
 
 void *core_calloc(brink_context *context, uint64_t count, uint64_t size)
@@ -98,7 +120,9 @@ void core_free(brink_context *context, void *data)
     if (data == NULL)
         return;
     header *h = header_of(data);
+    lock(context);
     context->memory.live -= h->size;
+    unlock(context);
     core_unpoison(data, h->size);
     free(h);
 }

@@ -1,13 +1,15 @@
 /* context.h — what every part of the engine shares: error text, counted memory, worker threads.
 
    Invariant: each byte taken by core_alloc is counted in `live` until core_free, so that the
-   budget holds and a leak shows as live > 0 when the context is destroyed. */
+   budget holds and a leak shows as live > 0 when the context is destroyed. Memory and error text are
+   the only parts that the pool's threads may touch while they work: `lock` is for them. */
 #ifndef CORE_CONTEXT_H
 #define CORE_CONTEXT_H
 
 #include "brink.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 
 typedef struct thread_pool thread_pool;
 
@@ -19,6 +21,7 @@ struct brink_context {
     brink_memory memory;
     brink_memory gpu_memory;  /* of buffers there; the budget is for both together */
     uint64_t fail_allocation; /* test hook: the n-th allocation from now fails; 0: none */
+    atomic_flag lock;
     char error[512];
 };
 

@@ -172,7 +172,8 @@ void thread_for(thread_pool *pool, int64_t count, int64_t grain, thread_range_fn
     if (count / grain >= INT32_MAX)
         grain = count / INT32_MAX + 1;
     uint32_t pieces = (uint32_t)((count - 1) / grain + 1);
-    if (pieces == 1 || pool->size == 1) {
+    bool within = atomic_load(&pool->pending) != 0; /* a piece of another range calls */
+    if (pieces == 1 || pool->size == 1 || within) {
         fn(arg, 0, count, 0);
         return;
     }

@@ -1,7 +1,8 @@
 /* threads.h — a pool that splits a range over the context's threads.
 
    Invariant: thread_for returns only when every index has been worked on; the pool's threads then
-   spin briefly and sleep. One thread_for runs at a time (a context is used by one thread). */
+   spin briefly and sleep. One thread_for runs at a time (a context is used by one thread); one that is
+   called by a piece of another is that piece's work, and calls it thread 0. */
 #ifndef CORE_THREADS_H
 #define CORE_THREADS_H
 

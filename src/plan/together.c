@@ -160,6 +160,57 @@ static bool go_on(together_run *r, uint64_t deadline)
     return is_running(r) && next_step(r)->weights != NULL;
 }
 
+/* ── Between products ── */
+
+enum { WORTH_A_THREAD = 1 << 15 }; /* bytes read and written, of each of several runs */
+
+typedef struct stretch {
+    together_run *const *runs;
+    uint64_t deadline;
+} stretch;
+
+static void stretch_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    const stretch *s = arg;
+    for (int64_t i = begin; i < end; i++)
+        go_on(s->runs[i], s->deadline);
+}
+
+/* Whether what the run does up to its next product is work for one thread beside others': enough of it,
+   and no product of many rows, which all threads share. */
+static bool is_beside(const together_run *r)
+{
+    const plan *p = r->e->p;
+    uint64_t bytes = 0;
+    for (uint32_t k = r->e->next; is_running(r) && k < p->step_count; k++) {
+        const plan_step *s = &p->steps[k];
+        if (s->weights != NULL)
+            break;
+        if (s->prepare != NULL)
+            return false;
+        bytes += execution_bytes(s);
+    }
+    return bytes >= WORTH_A_THREAD;
+}
+
+/* Every run up to its next product, several at a time; those that then stand at one. */
+static uint32_t go_on_all(together_run *runs, uint32_t count, uint64_t deadline, together_run **at)
+{
+    together_run *beside[TOGETHER_MOST];
+    uint32_t standing = 0, n = 0;
+    thread_pool *pool = runs[0].e->p->ir.context->pool;
+    for (uint32_t i = 0; i < count && thread_pool_size(pool) > 1; i++)
+        if (is_beside(&runs[i]))
+            beside[n++] = &runs[i];
+    if (n > 1)
+        thread_for(pool, n, 1, stretch_range, &(stretch){.runs = beside, .deadline = deadline});
+    for (uint32_t i = 0; i < count; i++)
+        if (go_on(&runs[i], deadline))
+            at[standing++] = &runs[i];
+    return standing;
+}
+
 /* Whether the run comes to these weights after the step it stands at. */
 static bool comes_to(const together_run *r, const void *weights)
 {
@@ -249,13 +300,10 @@ static uint32_t advance(together_run *runs, uint32_t count, workspace *w, uint64
     together_run *at[TOGETHER_MOST], *group[TOGETHER_MOST];
     uint32_t products = 0;
     do {
-        uint32_t standing = 0, n = 0;
-        for (uint32_t i = 0; i < count; i++)
-            if (go_on(&runs[i], deadline))
-                at[standing++] = &runs[i];
+        uint32_t standing = go_on_all(runs, count, deadline, at);
         if (standing == 0)
             break;
-        n = choose(at, standing, group);
+        uint32_t n = choose(at, standing, group);
         if (n > 1 && multiply(group, n, w) == BRINK_OK)
             products++;
         else /* alone, also where there is no room for the rows: what then fails is the run's */
