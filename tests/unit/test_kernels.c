@@ -11,6 +11,7 @@
 
 #include "core/half.h"
 #include "cpu/cpu.h"
+#include "cpu/simd.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -28,7 +29,8 @@ typedef struct call {
     uint32_t in_count, out_count, attr_count;
     onnx_attr attrs[MOST];
     int64_t opset;
-    bool exact;
+    bool exact, apart;
+    const void *packed;
 } call;
 
 static tensor make(brink_type type, const void *data, uint32_t rank, const int64_t *dims)
@@ -59,16 +61,36 @@ static void attr_int(call *c, attr_name name, int64_t value)
     c->attrs[c->attr_count++] = (onnx_attr){.name = name, .kind = ATTR_KIND_INT, .i = value};
 }
 
+static const op_row row = {.domain = "", .name = "Op"};
+
+static onnx_node node_of(const call *c)
+{
+    return (onnx_node){.name = "node",
+                       .type = "Op",
+                       .domain = "",
+                       .op = &row,
+                       .opset = c->opset != 0 ? c->opset : 20,
+                       .attr_count = c->attr_count,
+                       .attrs = c->attrs};
+}
+
+static brink_status run_prepare(prepare_fn fn, call *c, packing *store)
+{
+    onnx_node node = node_of(c);
+    c->packed = NULL;
+    return fn(&(kernel_args){.context = context,
+                             .file = "test",
+                             .node = &node,
+                             .in = c->in,
+                             .out = c->out,
+                             .in_count = c->in_count,
+                             .out_count = c->out_count},
+              store, &c->packed);
+}
+
 static brink_status run(kernel_fn fn, call *c)
 {
-    static const op_row row = {.domain = "", .name = "Op"};
-    onnx_node node = {.name = "node",
-                      .type = "Op",
-                      .domain = "",
-                      .op = &row,
-                      .opset = c->opset != 0 ? c->opset : 20,
-                      .attr_count = c->attr_count,
-                      .attrs = c->attrs};
+    onnx_node node = node_of(c);
     scratch memory = {0};
     kernel_args args = {.context = context,
                         .file = "test",
@@ -78,7 +100,9 @@ static brink_status run(kernel_fn fn, call *c)
                         .in_count = c->in_count,
                         .out_count = c->out_count,
                         .scratch = &memory,
-                        .exact = c->exact};
+                        .packed = c->packed,
+                        .exact = c->exact,
+                        .apart = c->apart};
     brink_status status = fn(&args);
     core_free(context, memory.data);
     return status;
@@ -281,6 +305,95 @@ typedef struct counted {
     _Atomic uint8_t seen[100000];
 } counted;
 
+/* ── Rows of several runs ── */
+
+enum { APART = 19, APART_K = 96, APART_N = 37 };
+
+static float noise(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (float)(*state >> 8) / (float)(1 << 24) - 0.5f;
+}
+
+/* All rows at once, kept apart, and one by one: the same to the last bit, with every set of instructions. */
+static void expect_apart(kernel_fn fn, prepare_fn prepare, call c, const float *x)
+{
+    for (uint32_t table = 0; simd_list(table) != NULL; table++) {
+        float all[APART * APART_N], one[APART_N];
+        packing *store;
+        simd_force(simd_list(table));
+        assert_int_equal(packing_create(context, &store), BRINK_OK);
+        for (uint32_t i = 0; i <= APART; i++) { /* 0: all */
+            tensor rows = make(BRINK_F32, x + (i == 0 ? 0 : i - 1) * APART_K,
+                               DIMS(i == 0 ? APART : 1, APART_K));
+            tensor y = make(BRINK_F32, i == 0 ? all : one, DIMS(i == 0 ? APART : 1, APART_N));
+            c.in[0] = &rows;
+            c.out[0] = &y;
+            c.out_count = 1;
+            c.apart = i == 0;
+            if (i == 0 && prepare != NULL)
+                assert_int_equal(run_prepare(prepare, &c, store), BRINK_OK);
+            assert_int_equal(run(fn, &c), BRINK_OK);
+            if (i != 0)
+                assert_memory_equal(all + (i - 1) * APART_N, one, sizeof one);
+        }
+        packing_free(store);
+    }
+    simd_force(NULL);
+}
+
+static void rows_are_apart(void **state)
+{
+    (void)state;
+    static float x[APART * APART_K], dense[APART_K * APART_N], scales[APART_N * 6];
+    static uint8_t codes[APART_N * APART_K], zeros[APART_N * 6];
+    static uint16_t halves[APART_K * APART_N];
+    static int32_t order[APART_K];
+    uint32_t seed = 1;
+    for (int i = 0; i < APART * APART_K; i++)
+        x[i] = noise(&seed);
+    for (int i = 0; i < APART_K * APART_N; i++) {
+        dense[i] = noise(&seed);
+        halves[i] = float_to_half(dense[i]);
+        codes[i] = (uint8_t)(noise(&seed) * 256 + 128);
+    }
+    for (int i = 0; i < APART_N * 6; i++) {
+        scales[i] = noise(&seed);
+        zeros[i] = (uint8_t)(noise(&seed) * 256 + 128);
+    }
+    for (int i = 0; i < APART_K; i++)
+        order[i] = (APART_K - 1 - i) / 32;
+    tensor w = make(BRINK_U8, codes, DIMS(APART_N * APART_K));
+    tensor scale = make(BRINK_F32, scales, DIMS(APART_N * 6));
+    tensor zero = make(BRINK_U8, zeros, DIMS(APART_N * 6));
+    tensor blocks = make(BRINK_I32, order, DIMS(APART_K));
+    const int64_t bits[] = {2, 4, 8}, sizes[] = {16, 32};
+    for (int i = 0; i < 3 * 2 * 2 * 3; i++) {
+        call c = {.in_count = i % 3 == 0 ? 3 : i % 3 == 1 ? 4 : 5, .exact = i / 3 % 2 != 0};
+        c.in[1] = &w;
+        c.in[2] = &scale;
+        c.in[3] = i % 3 == 1 ? &zero : NULL;
+        c.in[4] = &blocks;
+        attr_int(&c, ATTR_K, APART_K);
+        attr_int(&c, ATTR_N, APART_N);
+        attr_int(&c, ATTR_bits, bits[i / 12]);
+        attr_int(&c, ATTR_block_size, sizes[i / 6 % 2]);
+        expect_apart(cpu_matmul_nbits, cpu_prepare_matmul_nbits, c, x);
+        expect_apart(cpu_matmul_nbits, NULL, c, x);
+    }
+    for (int i = 0; i < 4; i++) {
+        tensor matrix = make(i % 2 ? BRINK_F16 : BRINK_F32, i % 2 ? (void *)halves : dense,
+                             DIMS(i < 2 ? APART_K : APART_N, i < 2 ? APART_N : APART_K));
+        call c = {.in_count = 2};
+        c.in[1] = &matrix;
+        if (i >= 2)
+            attr_int(&c, ATTR_transB, 1);
+        kernel_fn fn = i < 2 ? cpu_matmul : cpu_gemm;
+        expect_apart(fn, cpu_prepare_matmul, c, x);
+        expect_apart(fn, NULL, c, x);
+    }
+}
+
 static void count_range(void *arg, int64_t begin, int64_t end, uint32_t thread)
 {
     counted *c = arg;
@@ -334,6 +447,7 @@ int main(void)
         cmocka_unit_test(empty_inputs),
         cmocka_unit_test(fused_matmul_swaps_batches),
         cmocka_unit_test(attention_appends_in_place),
+        cmocka_unit_test(rows_are_apart),
         cmocka_unit_test(every_index_once),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
