@@ -28,6 +28,7 @@ SUITES = {
     "webgpu": "WebGPU over wasm in one tab",
     "accuracy": "Perplexity",
     "accuracy-gemma3": "Perplexity of Gemma 3 270M",
+    "sequences": "Several sequences together, over one alone",
     "growth": "How cost grows",
 }
 PEERS = ("@node-llama-cpp/linux-x64", "@wllama/wllama", "onnxruntime-web",

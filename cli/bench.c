@@ -222,6 +222,8 @@ int cli_bench_main(const command *c, int argc, char **argv)
             status = cli_usage_error(c, "give one model");
         else if (o.warmup != UINT64_MAX && o.warmup > UINT32_MAX)
             status = cli_usage_error(c, "--warmup is too large");
+        else if (o.sequences > 1024)
+            status = cli_usage_error(c, "--sequences is at most 1024");
         else
             status = bench(c, &o);
     }
