@@ -1,10 +1,12 @@
 /* together.c — see together.h.
 
-   Every run goes on alone up to its next product of a row. Of the products that runs then stand at, one
+   Every run goes on alone up to its next product of a row, a run a thread where that is much. Of the products that runs then stand at, one
    is chosen that no other run has still before it, so that those behind catch up, and computed for all
    runs that stand at it. Products are the same when their kernel, their constants and their attributes
    are: plans made for other lengths, and such as have more nodes, still meet where they agree. */
 #include "plan/together.h"
+
+#include "core/half.h"
 
 #include <string.h>
 
@@ -83,7 +85,7 @@ static bool same_attr(const onnx_attr *a, const onnx_attr *b)
     case ATTR_KIND_INT:
         return a->i == b->i;
     case ATTR_KIND_FLOAT:
-        return memcmp(&a->f, &b->f, sizeof a->f) == 0;
+        return float_bits(a->f) == float_bits(b->f);
     case ATTR_KIND_INTS:
         return a->count == b->count && memcmp(a->ints, b->ints, a->count * sizeof *a->ints) == 0;
     default:

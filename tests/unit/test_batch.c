@@ -255,6 +255,40 @@ static void weights_are_read_once(void **state)
     }
 }
 
+/* Plans with other nodes between, and fewer products that agree, meet at those that do. */
+static void plans_that_differ_meet(void **state)
+{
+    (void)state;
+    brink_context *context = support_context(2);
+    brink_model *m = open_model(context, 1, false);
+    brink_session *s[4], *lone[4];
+    together_run runs[4];
+    uint32_t taken, token = 9;
+    for (uint32_t i = 0; i < 4; i++) {
+        m->onnx.all_values = i % 2 != 0; /* no pass then rewrites */
+        s[i] = session_of(m, 20 + i);
+        lone[i] = session_of(m, 20 + i);
+        support_ok(context, session_step_begin(s[i], &token, 1, &taken));
+        support_ok(context, session_step_begin(lone[i], &token, 1, &taken));
+        support_ok(context, session_step_advance(lone[i], UINT64_MAX));
+        runs[i] = (together_run){.e = &s[i]->execution};
+    }
+    assert_int_not_equal(s[0]->plans[0].plan.step_count, s[1]->plans[0].plan.step_count);
+    uint32_t alike = 0;
+    for (uint32_t i = 0; i < s[0]->plans[0].plan.step_count; i++)
+        alike += s[0]->plans[0].plan.steps[i].weights != NULL;
+    uint32_t products = together_advance(runs, 4, &m->together, UINT64_MAX);
+    assert_true(products > alike && products < 4 * alike);
+    for (uint32_t i = 0; i < 4; i++) {
+        support_ok(context, session_step_advance(s[i], UINT64_MAX));
+        assert_memory_equal(s[i]->logits, lone[i]->logits, s[i]->vocabulary * sizeof(float));
+        brink_session_destroy(s[i]);
+        brink_session_destroy(lone[i]);
+    }
+    brink_model_destroy(m);
+    support_end(context);
+}
+
 /* A cache that is not appended to in place, and one that ends between steps, or within one. */
 static void what_is_special_goes_along(void **state)
 {
@@ -299,6 +333,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_are_read_once),
         cmocka_unit_test(tokens_are_those_alone),
+        cmocka_unit_test(plans_that_differ_meet),
         cmocka_unit_test(what_is_special_goes_along),
     };
     return on_gpu ? cmocka_run_group_tests(gpu_tests, NULL, NULL)
