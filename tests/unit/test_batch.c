@@ -289,6 +289,59 @@ static void plans_that_differ_meet(void **state)
     support_end(context);
 }
 
+/* Whichever allocation fails, at most the generation that asked for it does; and none does where a step is
+   tried again, or goes alone for want of room to put rows together. */
+static void memory_may_run_out(void **state)
+{
+    (void)state;
+    if (given != NULL) /* it takes some eighty turns */
+        return;
+    brink_context *context = support_context(2);
+    brink_model *m = open_model(context, 1, false);
+    reply expected[REQUESTS] = {0};
+    uint32_t failures = 0, unharmed = 0;
+    bool reached = true;
+    alone(m, expected);
+    for (uint64_t n = 1; reached; n++) {
+        running r[3];
+        brink_task *tasks[3];
+        brink_status statuses[3];
+        reply found[3] = {0};
+        uint32_t failed = 0;
+        workspace_free(context, &m->together);
+        for (uint32_t i = 0; i < 3; i++) {
+            begin(m, i, &r[i]);
+            tasks[i] = r[i].task;
+        }
+        context->fail_allocation = n;
+        while (brink_tasks_advance(tasks, 3, UINT64_MAX, statuses) == BRINK_PENDING)
+            ;
+        reached = context->fail_allocation == 0;
+        context->fail_allocation = 0;
+        for (uint32_t i = 0; i < 3; i++) {
+            if (statuses[i] != BRINK_OK) {
+                assert_int_equal(statuses[i], BRINK_OUT_OF_MEMORY);
+                failed++;
+                brink_task_destroy(r[i].task);
+                brink_session_destroy(r[i].session);
+                continue;
+            }
+            end(&r[i], &found[i]);
+            assert_int_equal(found[i].count, expected[i].count);
+            assert_memory_equal(found[i].tokens, expected[i].tokens,
+                                found[i].count * sizeof *found[i].tokens);
+            test_free(found[i].logits);
+        }
+        assert_true(failed <= reached);
+        failures += failed;
+        unharmed += reached && failed == 0;
+    }
+    assert_true(failures > 0 && unharmed > 10);
+    free_replies(expected);
+    brink_model_destroy(m);
+    support_end(context);
+}
+
 /* A cache that is not appended to in place, and one that ends between steps, or within one. */
 static void what_is_special_goes_along(void **state)
 {
@@ -331,9 +384,8 @@ int main(int argc, char **argv)
     on_gpu = argc > 2 && strcmp(argv[2], "gpu") == 0;
     const struct CMUnitTest gpu_tests[] = {cmocka_unit_test(tokens_are_those_alone)};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(weights_are_read_once),
-        cmocka_unit_test(tokens_are_those_alone),
-        cmocka_unit_test(plans_that_differ_meet),
+        cmocka_unit_test(weights_are_read_once),      cmocka_unit_test(tokens_are_those_alone),
+        cmocka_unit_test(plans_that_differ_meet),     cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(what_is_special_goes_along),
     };
     return on_gpu ? cmocka_run_group_tests(gpu_tests, NULL, NULL)
