@@ -7,6 +7,7 @@
 #include "plan/together.h"
 #include "support.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *given; /* by the command line */
@@ -103,7 +104,7 @@ static void end(running *r, reply *out)
     out->finish = stats.finish;
     assert_true(logits != NULL || on_gpu); /* computed ahead there */
     if (logits != NULL) {
-        out->logits = test_malloc(vocabulary * sizeof *logits);
+        out->logits = malloc(vocabulary * sizeof *logits);
         memcpy(out->logits, logits, vocabulary * sizeof *logits);
     }
     brink_task_destroy(r->task);
@@ -136,7 +137,7 @@ static void free_replies(reply *replies)
 {
     for (uint32_t i = 0; i < REQUESTS; i++)
         if (replies[i].logits != NULL)
-            test_free(replies[i].logits);
+            free(replies[i].logits);
 }
 
 /* All requests by `slots` at a time, the next one beginning where one ended. Every `alone_each`-th turn (0:
@@ -330,7 +331,7 @@ static void memory_may_run_out(void **state)
             assert_int_equal(found[i].count, expected[i].count);
             assert_memory_equal(found[i].tokens, expected[i].tokens,
                                 found[i].count * sizeof *found[i].tokens);
-            test_free(found[i].logits);
+            free(found[i].logits);
         }
         assert_true(failed <= reached);
         failures += failed;
