@@ -122,9 +122,6 @@ static bool store(const command *c, const option *o, const char *value)
             return true;
         cli_usage_error(c, "%s takes a number from 0, not \"%s\"", o->name, value);
         return false;
-    case OPTION_LATER:
-        cli_fail(EXIT_USAGE, "brink %s: %s is not available yet", c->name, o->name);
-        return false;
     }
     return false;
 }
@@ -132,8 +129,6 @@ static bool store(const command *c, const option *o, const char *value)
 static void print_options(const option *table)
 {
     for (const option *o = table; o->name; o++) {
-        if (o->kind == OPTION_LATER)
-            continue;
         char left[64];
         snprintf(left, sizeof left, "%s %s", o->name, o->value ? o->value : "");
         printf("  %-24s %s\n", left, o->help);

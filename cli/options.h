@@ -15,7 +15,7 @@ typedef enum option_kind {
     OPTION_BYTES,   /* uint64_t, with K, M or G as powers of 1024 */
     OPTION_NUMBER,  /* double, finite and at least 0            */
     OPTION_LIST,    /* text_list: may be repeated               */
-    OPTION_LATER    /* takes a value and is refused: "... is not available yet" */
+
 } option_kind;
 
 typedef struct option {

@@ -9,6 +9,8 @@
 #include "gpu/product.h"
 #include "gpu/sources.h"
 
+#include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 /* ── Reading the node ── */
@@ -53,6 +55,17 @@ static gpu_nbits read(const kernel_args *a)
 }
 
 /* ── The text before a kernel ── */
+
+void gpu_nbits_put(gpu_text_head *h, const char *format, ...)
+{
+    size_t room = sizeof h->text - h->used;
+    va_list args;
+    va_start(args, format);
+    int bytes = vsnprintf(h->text + h->used, room, format, args);
+    va_end(args);
+    assert(bytes >= 0 && (size_t)bytes < room);
+    h->used += bytes < 0 ? 0 : (size_t)bytes < room ? (size_t)bytes : room - 1;
+}
 
 void gpu_nbits_scales(gpu_text_head *h, const gpu_nbits *p, uint32_t scale_at, uint32_t zero_at,
                       const char *blocks)

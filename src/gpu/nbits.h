@@ -34,12 +34,13 @@ static inline int64_t gpu_nbits_zeros(const gpu_nbits *p, const gpu_nbits_part *
 
 /* The text before a kernel. */
 typedef struct gpu_text_head {
-    char text[12288];
+    char text[24576];
     size_t used;
 } gpu_text_head;
 
-#define PUT(h, ...)                                                                                \
-    (h)->used += (size_t)snprintf((h)->text + (h)->used, sizeof(h)->text - (h)->used, __VA_ARGS__)
+/* Appends to it; what finds no room is cut, so that the shader does not compile. */
+void gpu_nbits_put(gpu_text_head *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define PUT(h, ...) gpu_nbits_put(h, __VA_ARGS__)
 
 /* fn scale_of(i) and zero_of(n, block); `blocks` is the parameter that has their number. */
 void gpu_nbits_scales(gpu_text_head *h, const gpu_nbits *p, uint32_t scale_at, uint32_t zero_at,

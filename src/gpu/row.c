@@ -159,6 +159,37 @@ static void put_gate(gpu_text_head *h, const gpu_fusion *f)
     PUT(h, "  return x;\n}\n");
 }
 
+/* Loads of an adapter's matrices and what is made of them, written out as put_round's are. */
+static void put_changes(gpu_text_head *h, uint32_t rank, uint32_t asks)
+{
+    PUT(h, "struct Downs {\n");
+    for (uint32_t i = 0; i < asks; i++)
+        PUT(h, "  d%u: vec4<u32>,\n", i);
+    PUT(h, "}\nfn load_down(local: u32, which: u32, u0: u32, begin: u32, eights: u32) -> Downs {\n"
+           "  var r: Downs;\n");
+    for (uint32_t i = 0; i < asks && rank != 0; i++)
+        PUT(h, "  r.d%u = down_at(local, which, u0, begin + %uu * low_lanes, eights);\n", i, i);
+    PUT(h, "  return r;\n}\n"
+           "fn take_down(r: Downs, begin: u32, eights: u32) -> f32 {\n  var sum = 0.0;\n");
+    for (uint32_t i = 0; i < asks && rank != 0; i++)
+        PUT(h,
+            "  if (begin + %uu * low_lanes < eights) { sum += eight_by(r.d%u, begin + %uu * "
+            "low_lanes); }\n",
+            i, i, i);
+    PUT(h, "  return sum;\n}\nstruct Ups {\n  u0: f32,\n");
+    for (uint32_t j = 1; j < rank; j++)
+        PUT(h, "  u%u: f32,\n", j);
+    PUT(h, "}\nfn load_up(first: u32, columns: u32, n: u32) -> Ups {\n  var r: Ups;\n"
+           "  let at = rank * first + n;\n");
+    for (uint32_t j = 0; j < rank; j++)
+        PUT(h, "  r.u%u = up_of(at + %uu * columns);\n", j, j);
+    PUT(h, "  return r;\n}\nfn change(which: u32, r: Ups) -> f32 {\n"
+           "  let at = which * rank;\n  var sum = 0.0;\n");
+    for (uint32_t j = 0; j < rank; j++)
+        PUT(h, "  sum += low[at + %uu] * r.u%u;\n", j, j);
+    PUT(h, "  return sum;\n}\n");
+}
+
 static bool is_far(const gpu_fusion *f)
 {
     const tensor *down = f->lora[0]->in[2];
@@ -167,13 +198,15 @@ static bool is_far(const gpu_fusion *f)
 
 /* An adapter's matrices: `down` of all products, then `up`, each as one. */
 static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusion *f,
-                             gpu_text_head *h, gpu_dispatch *d)
+                             uint32_t threads, gpu_text_head *h, gpu_dispatch *d)
 {
+    enum { ASKS = 8, EARLY = 32 };
     if (f == NULL || f->lora[0] == NULL) {
-        PUT(h,
-            "const rank = 0u;\nconst far = false;\nfn down_of(i: u32) -> vec4<u32> { return vec4<u32>(); }\n"
-            "fn up_of(i: u32) -> f32 { return 0.0; }\n"
-            "fn columns_of(i: u32) -> u32 { return 0u; }\n");
+        PUT(h, "const rank = 0u;\nconst far = false;\nconst early = false;\nconst asks = 1u;\n"
+               "fn down_of(i: u32) -> vec4<u32> { return vec4<u32>(); }\n"
+               "fn up_of(i: u32) -> f32 { return 0.0; }\n"
+               "fn columns_of(i: u32) -> u32 { return 0u; }\n");
+        put_changes(h, 0, 1);
         return BRINK_OK;
     }
     const tensor *list[2][GPU_NBITS_PARTS];
@@ -188,16 +221,19 @@ static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusio
             d->count);
     }
     TRY(gpu_joined(g, list[1], p->count, &d->bindings[d->count++]));
+    uint32_t rank = (uint32_t)list[0][0]->dims[0], lanes = threads / rank;
+    uint32_t asks = ((uint32_t)p->k / 8 + lanes - 1) / lanes;
+    asks = far ? 1 : asks < ASKS ? asks : ASKS;
     PUT(h,
-        "const rank = %uu;\nconst far = %s;\n"
+        "const rank = %uu;\nconst far = %s;\nconst early = %s;\nconst asks = %uu;\n"
         "@group(0) @binding(%u) var<storage, ACCESS_%u> up: array<u32>;\n"
         "fn down_of(i: u32) -> vec4<u32> { return %s; }\n"
-        "fn up_of(i: u32) -> f32 { return unpack2x16float(up[i / 2u])[i %% 2u]; }\n",
-        (uint32_t)list[0][0]->dims[0], far ? "true" : "false", d->count, d->count,
-        far ? "vec4<u32>()" : "down[i]");
-    PUT(h, "fn columns_of(i: u32) -> u32 { return vec3<u32>(%uu, %uu, %uu)[i]; }\n",
-        (uint32_t)p->parts[0].n, p->count > 1 ? (uint32_t)p->parts[1].n : 0,
-        p->count > 2 ? (uint32_t)p->parts[2].n : 0);
+        "fn up_of(i: u32) -> f32 { return unpack2x16float(up[i / 2u] >> (16u * (i %% 2u))).x; }\n"
+        "fn columns_of(i: u32) -> u32 { return vec3<u32>(%uu, %uu, %uu)[i]; }\n",
+        rank, far ? "true" : "false", rank * (f->gate != NULL ? 2 : 1) <= EARLY ? "true" : "false",
+        asks, d->count, d->count, far ? "vec4<u32>()" : "down[i]", (uint32_t)p->parts[0].n,
+        p->count > 1 ? (uint32_t)p->parts[1].n : 0, p->count > 2 ? (uint32_t)p->parts[2].n : 0);
+    put_changes(h, rank, asks);
     return BRINK_OK;
 }
 
@@ -306,7 +342,7 @@ static brink_status encode_row(gpu_program *g, const gpu_nbits *p, const gpu_fus
         PUT(&h, "fn count_of_columns() -> u32 { return p.n; }\n");
     put_parts(g, &h, &d);
     put_gate(&h, f);
-    TRY(put_lora(g, p, f, &h, &d));
+    TRY(put_lora(g, p, f, s.threads, &h, &d));
     const uint64_t all = (uint64_t)columns;
     for (uint64_t n = 0; n < all; n += most) {
         uint64_t some = all - n < most ? all - n : most;

@@ -151,6 +151,7 @@ brink_status generate_prime(generate_task *t, const brink_generate_desc *desc)
 {
     brink_session *s = t->session;
     TRY(check(t, desc));
+    TRY(session_use_adapter(s, desc->adapter));
     t->shift = desc->shift;
     t->keep = desc->keep;
     TRY(take_text(t, desc));
@@ -158,7 +159,7 @@ brink_status generate_prime(generate_task *t, const brink_generate_desc *desc)
     uint32_t most = s->context - t->feed.count + 1; /* the last token needs no row */
     t->capacity = t->shift || t->max_tokens < most ? t->max_tokens : most;
     TRY(make_parts(t, desc));
-    keep_common(t, SESSION_BASE, desc->whole);
+    keep_common(t, session_key(desc->adapter), desc->whole);
     uint32_t ahead = t->max_tokens < EXPECTED_TOKENS ? t->max_tokens : EXPECTED_TOKENS;
     brink_status room = session_expect(s, t->prefill + ahead);
     if (room != BRINK_OK && !session_is_lost(s)) /* else it is made when the task advances */

@@ -84,9 +84,8 @@ brink_status session_use_adapter(brink_session *s, const brink_adapter *adapter)
     s->plans = set->plans;
     s->adapter = adapter;
     s->adapter_id = id;
+    s->adapter_key = session_key(adapter);
     s->single = false;
-    s->owed += s->length; /* as one that was lost: read anew */
-    s->length = 0;
     return BRINK_OK;
 }
 
@@ -603,6 +602,10 @@ brink_status session_restore(brink_session *s, uint64_t deadline)
     if (session_is_lost(s))
         TRY(begin_again(s, deadline));
     TRY(parts_restore(s->model));
+    if (s->owed != 0 && s->key != s->adapter_key)
+        return core_fail(s->model->context, BRINK_DEVICE_FAILED,
+                         "%s: rows of an adapter that is not in use were lost",
+                         s->model->onnx.file);
     while (s->owed != 0) {
         uint32_t taken;
         if (!s->refilling)

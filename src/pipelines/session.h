@@ -65,6 +65,7 @@ struct brink_session {
     void **buffers, **others;     /* by slot; others is NULL when in place */
     const brink_adapter *adapter; /* of the present or last generation, then perhaps gone */
     uint64_t adapter_id;          /* its own; 0: none */
+    uint64_t adapter_key;         /* of the rows that it makes */
     plan_set sets[PLAN_SETS];     /* the first is without */
     uint64_t turn;
     step_plan *plans; /* [SESSION_PLANS] of the set in use */
@@ -79,7 +80,13 @@ struct brink_session {
     uint32_t vocabulary;
 };
 
-/* What is computed from now on is with this adapter (NULL: none), also what the session holds. */
+/* The key of rows that are made with it; NULL: without. */
+static inline uint64_t session_key(const brink_adapter *adapter)
+{
+    return adapter != NULL ? adapter->key : SESSION_BASE;
+}
+
+/* What is computed from now on is with this adapter (NULL: none); rows of another key are to be cut off. */
 brink_status session_use_adapter(brink_session *s, const brink_adapter *adapter);
 
 /* Sizes of chunks, in rising order; 0 past the last. */

@@ -132,9 +132,6 @@ static brink_status fill(brink_session *s, const uint8_t *data, const header *h)
         return core_fail(s->model->context, BRINK_INVALID_ARGUMENT,
                          "saved session: its %u tokens do not fit the context of %u", h->length,
                          s->context);
-    if (h->key != SESSION_BASE)
-        return core_fail(s->model->context, BRINK_INVALID_ARGUMENT,
-                         "saved session: was made with an adapter that is not there");
     s->key = h->key;
     TRY(owe(s, tokens, h->length));
     if (h->length != 0 && !session_is_lost(s)) {

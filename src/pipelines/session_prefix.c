@@ -18,7 +18,7 @@ uint32_t session_match(const brink_session *s, uint64_t key, const uint32_t *tok
 
 uint32_t brink_session_held(const brink_session *s, const brink_generate_desc *desc)
 {
-    return session_match(s, SESSION_BASE, desc->tokens, desc->token_count);
+    return session_match(s, session_key(desc->adapter), desc->tokens, desc->token_count);
 }
 
 void session_shift(brink_session *s, uint32_t keep, uint32_t drop)

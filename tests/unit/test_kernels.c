@@ -102,7 +102,7 @@ static brink_status run(kernel_fn fn, call *c)
                         .scratch = &memory,
                         .packed = c->packed,
                         .exact = c->exact,
-                        .apart = c->apart};
+                        .rows_apart = c->apart};
     brink_status status = fn(&args);
     core_free(context, memory.data);
     return status;

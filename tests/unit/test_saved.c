@@ -106,9 +106,9 @@ static void damage_is_found(void **state)
     static const struct {
         uint32_t at;
         const char *why;
-    } parts[] = {{0, "begin"},     {8, "version"},  {12, "element type"}, {16, "another model"},
-                 {24, "adapter"},  {32, ""},        {36, "pending"},      {44, "cache slots"},
-                 {48, "checksum"}, {60, "checksum"}};
+    } parts[] = {{0, "begin"},          {8, "version"},   {12, "element type"},
+                 {16, "another model"}, {32, ""},         {36, "pending"},
+                 {44, "cache slots"},   {48, "checksum"}, {60, "checksum"}};
     brink_context *context = support_context(1);
     brink_model *m = support_model(context, "llama/genai_int4", true);
     brink_model *other = support_model(context, "gemma3/genai_int4", true);

@@ -15,7 +15,9 @@
 // What comes before: fn count_of_columns (of all products; gated: of one), const k_, blocks_ (scales of a column), block_ (logarithm of its units),
 // known to the compiler as most loops hang on them; const splits, wide (vectors of a head), fn part_of(i); const bits, threads, lanes, columns, normed, pre_normed, skips, keeps, gated;
 // fn scale_of(i), zero_of(n, block), bias_of(n), gate(x, y), scale_before(v), scale_pre(v); const parts_,
-// rank (0: no adapter), far, fn down_of(i) (eight halves), up_of(i), columns_of(product); and
+// rank (0: no adapter), far, early, asks, fn down_of(i) (eight halves), up_of(i), columns_of(product), and
+// written out by row.c structs Downs of `asks` eights and Ups of `rank` numbers, fn load_down, take_down,
+// load_up, change; and
 // row_f32.wgsl or row_i8.wgsl: fn stage, struct Unit, fn read_unit, fn product, fn eight_by; and, written out by
 // row.c, const fetches; struct Weights, fn load(n0, u, end) and fn apply(weights, u, rest) of const steps units a lane.
 
@@ -141,28 +143,26 @@ fn product_of(whole: u32) -> vec2<u32> {
 
 const low_lanes = threads / max(rank, 1u); // of a row of down
 
-// What a round adds to this invocation's share of row local / low_lanes of a product's down x.
-fn low_share(local: u32, which: u32, u0: u32, count: u32) -> f32 {
-    let row = local / low_lanes;
-    var sum = 0.0;
-    if (row < rank) {
-        let first = (which * rank + row) * (k_ / 8u) + u0 * unit / 8u;
-        let eights = count * unit / 8u;
-        for (var i = local % low_lanes; i < eights; i += 4u * low_lanes) {
-            let i1 = i + low_lanes; // four are asked for at once
-            let i2 = i1 + low_lanes;
-            let i3 = i2 + low_lanes;
-            let d0 = down_of(first + i);
-            let d1 = down_of(first + min(i1, eights - 1u));
-            let d2 = down_of(first + min(i2, eights - 1u));
-            let d3 = down_of(first + min(i3, eights - 1u));
-            sum += eight_by(d0, i);
-            if (i1 < eights) { sum += eight_by(d1, i1); }
-            if (i2 < eights) { sum += eight_by(d2, i2); }
-            if (i3 < eights) { sum += eight_by(d3, i3); }
-        }
+// What a round adds to this invocation's share of row local / low_lanes of a product's down x; of the first
+// it has asked before.
+fn low_share(local: u32, which: u32, u0: u32, count: u32, asked: bool, before: Downs) -> f32 {
+    let eights = count * unit / 8u;
+    var begin = local % low_lanes;
+    var d = before;
+    if (!asked) {
+        d = load_down(local, which, u0, begin, eights);
     }
-    return sum;
+    var sum = take_down(d, begin, eights);
+    for (begin += asks * low_lanes; begin < eights; begin += asks * low_lanes) {
+        sum += take_down(load_down(local, which, u0, begin, eights), begin, eights);
+    }
+    return select(0.0, sum, local / low_lanes < rank);
+}
+
+// The i-th eight of a row of down in a round, none beyond.
+fn down_at(local: u32, which: u32, u0: u32, i: u32, eights: u32) -> vec4<u32> {
+    let row = which * rank + min(local / low_lanes, max(rank, 1u) - 1u);
+    return down_of(row * (k_ / 8u) + u0 * unit / 8u + min(i, eights - 1u));
 }
 
 fn sum_low(local: u32, which: u32, share: f32) {
@@ -176,15 +176,6 @@ fn sum_low(local: u32, which: u32, share: f32) {
         }
         low[which * rank + local] = sum;
     }
-}
-
-// What the adapter adds to column n of `columns` of a product whose columns begin at `first`.
-fn change(which: u32, first: u32, columns: u32, n: u32) -> f32 {
-    var sum = 0.0;
-    for (var j = 0u; j < rank; j++) {
-        sum += low[which * rank + j] * up_of(rank * first + j * columns + n);
-    }
-    return sum;
 }
 
 @compute @workgroup_size(threads)
@@ -216,11 +207,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var square = 0.0;
     var sums = vec4<f32>();
     var shares = vec3<f32>();
+    let first_product = select(product_of(p.first + index * heads).x, 0u, gated);
+    let last_product = select(product_of(p.first + min(index * heads + heads, end) - 1u).x, 1u, gated);
+    const step = select(1u, 2u, gated);
+    let n = index * heads + local * step; // of w's rows, in their order here
+    let all = count_of_columns();
+    let mine = select(product_of(p.first + min(n, end - 1u)), vec2<u32>(), gated);
+    let column = select(p.first + min(n, end - 1u) - mine.y, min(n, end - 1u) / 2u, gated);
+    let width = select(columns_of(mine.x), all, gated);
+    var downs: Downs;
+    var ups: Ups;
+    var other_ups: Ups;
+    if (rank > 0u && !far) {
+        downs = load_down(local, first_product, 0u, local % low_lanes, min(chunk, units) * unit / 8u);
+    }
+    if (rank > 0u && early) {
+        ups = load_up(mine.y, width, column);
+        if (gated) { other_ups = load_up(all, all, column); }
+    }
     if (far && local < rank * parts_) {
         low[local] = arena[p.low_at[local / max(rank, 1u)] + local % max(rank, 1u)];
     }
-    let first_product = select(product_of(p.first + index * heads).x, 0u, gated);
-    let last_product = select(product_of(p.first + min(index * heads + heads, end) - 1u).x, 1u, gated);
     for (var u0 = 0u; u0 < units; u0 += chunk) {
         if (u0 != 0u) {
             workgroupBarrier();
@@ -237,9 +244,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
         sums += apply(weights, lane, count);
         if (rank > 0u && !far) {
-            if (first_product == 0u) { shares.x += low_share(local, 0u, u0, count); }
-            if (first_product <= 1u && last_product >= 1u) { shares.y += low_share(local, 1u, u0, count); }
-            if (last_product == 2u) { shares.z += low_share(local, 2u, u0, count); }
+            if (first_product == 0u) { shares.x += low_share(local, 0u, u0, count, u0 == 0u, downs); }
+            if (first_product <= 1u && last_product >= 1u) { shares.y += low_share(local, 1u, u0, count, u0 == 0u && first_product == 1u, downs); }
+            if (last_product == 2u) { shares.z += low_share(local, 2u, u0, count, u0 == 0u && first_product == 2u, downs); }
         }
     }
     if (rank > 0u && !far) {
@@ -273,13 +280,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         workgroupBarrier();
         tiers = tier;
     }
-    const step = select(1u, 2u, gated);
-    let n = index * heads + local * step; // of w's rows, in their order here
     if (local * step >= heads || n >= end) {
         return;
     }
     let inverse = select(1.0, 1.0 / sqrt(sum_total() / f32(k_) + p.epsilon), normed);
     let low_by = select(inverse, 1.0, far); // what was computed before is normed
+    if (rank > 0u && !early) {
+        ups = load_up(mine.y, width, column);
+        if (gated) { other_ups = load_up(all, all, column); }
+    }
     let begin = local * step / columns * tiers * columns + local * step % columns;
     var value = 0.0;
     var other = 0.0;
@@ -290,16 +299,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
         }
     }
     if (gated) {
-        let column = n / 2u;
-        let all = count_of_columns();
         arena[p.y_at.x + column] =
-            gate(value * inverse + bias_of(column) + change(0u, 0u, all, column) * low_by,
-                 other * inverse + bias_of(all + column) + change(1u, all, all, column) * low_by);
+            gate(value * inverse + bias_of(column) + change(0u, ups) * low_by,
+                 other * inverse + bias_of(all + column) + change(1u, other_ups) * low_by);
         return;
     }
-    let whole = p.first + n;
-    let own = product_of(whole);
-    arena[p.y_at[own.x] + whole - own.y] =
-        value * inverse + bias_of(n) +
-        change(own.x, own.y, columns_of(own.x), whole - own.y) * low_by;
+    arena[p.y_at[mine.x] + column] =
+        value * inverse + bias_of(n) + change(mine.x, ups) * low_by;
 }
