@@ -25,6 +25,7 @@ typedef struct batch {
 struct gpu_repeat {
     WGPUBuffer best, places, tokens, parameters;
     batch batches[DEPTH];
+    uint64_t places_bytes;
     uint32_t begun, done; /* batches submitted, and taken */
     uint32_t submitted;   /* steps */
     uint32_t size;        /* steps of the next batch */
@@ -165,8 +166,14 @@ static brink_status encode_end(gpu_program *g, const plan_repeat *r)
         for (uint32_t w = 0; w < 32; w++)
             if (g->slots[i].counting >> w & 1 && words < 4 * g->next)
                 places[words++] = i * (GPU_PARAMETERS / 4) + w;
-    e->places = gpu_buffer_create(g->d, 4 * (uint64_t)words + 4,
-                                  WGPUBufferUsage_Storage | WGPUBufferUsage_CopyDst);
+    uint64_t bytes = 4 * (uint64_t)words + 4;
+    if (e->places_bytes < bytes) { /* another may get the address of the one that goes */
+        gpu_program_unbind(g);
+        gpu_buffer_free(g->d, g->generation, e->places);
+        e->places =
+            gpu_buffer_create(g->d, bytes, WGPUBufferUsage_Storage | WGPUBufferUsage_CopyDst);
+        e->places_bytes = e->places != NULL ? bytes : 0;
+    }
     if (e->places != NULL)
         GPU_CALL(QueueWriteBuffer)(g->d->queue, e->places, 0, places, 4 * (size_t)words + 4);
     core_free(g->d->context, places);
@@ -204,10 +211,8 @@ static brink_status begin(gpu_program *g, execution *x, const plan_repeat *r)
     gpu_device *d = g->d;
     g->usage = NULL;
     g->action = g->next = g->submitted = 0;
-    gpu_buffer_free(g->d, g->generation, e->places);
     core_free(d->context, e->items);
     e->items = NULL;
-    e->places = NULL;
     e->begun = e->done = e->submitted = 0;
     for (uint32_t i = 0; i < g->action_count; i++)
         if (g->actions[i].kind == GPU_UPLOAD) {
