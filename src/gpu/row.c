@@ -11,7 +11,7 @@ typedef struct row_parameters {
 } row_parameters;
 
 /* Bytes of `down` up to which every workgroup computes down x for itself. */
-enum { NEAR_BYTES = 96 << 10 };
+enum { NEAR_BYTES = 56 << 10 };
 
 bool gpu_row_takes(const gpu_program *g, const gpu_nbits *p)
 {
@@ -200,7 +200,7 @@ static bool is_far(const gpu_fusion *f)
 static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusion *f,
                              uint32_t threads, gpu_text_head *h, gpu_dispatch *d)
 {
-    enum { ASKS = 8, EARLY = 32 };
+    enum { ASKS = 12, EARLY = 32 };
     if (f == NULL || f->lora[0] == NULL) {
         PUT(h, "const rank = 0u;\nconst far = false;\nconst early = false;\nconst asks = 1u;\n"
                "fn down_of(i: u32) -> vec4<u32> { return vec4<u32>(); }\n"

@@ -51,7 +51,7 @@ brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, 
                                 uint32_t max_tokens, const char *const *stop, uint32_t stop_count,
                                 uint32_t flags, uint32_t keep, uint32_t draft_tokens,
                                 const brink_sampling *sampling, brink_grammar *grammar,
-                                brink_task **out)
+                                const brink_adapter *adapter, brink_task **out)
 {
     const brink_generate_desc desc = {.tokens = tokens,
                                       .token_count = count,
@@ -64,6 +64,7 @@ brink_status web_generate_begin(brink_session *session, const uint32_t *tokens, 
                                       .stop_count = stop_count,
                                       .sampling = *sampling,
                                       .grammar = grammar,
+                                      .adapter = adapter,
                                       .ignore_end = (flags & WEB_IGNORE_END) != 0,
                                       .profile = (flags & WEB_PROFILE) != 0,
                                       .keep_logits = (flags & WEB_KEEP_LOGITS) != 0};
@@ -83,6 +84,29 @@ EXPORT(web_grammar_destroy)
 void web_grammar_destroy(brink_grammar *grammar)
 {
     brink_grammar_destroy(grammar);
+}
+
+/* `modules` NULL: the model has no map of its modules. */
+EXPORT(web_adapter_create)
+brink_status web_adapter_create(brink_model *model, const char *name, const void *config,
+                                uint32_t config_bytes, const void *weights, uint32_t weights_bytes,
+                                const void *modules, uint32_t modules_bytes, brink_adapter **out)
+{
+    return brink_adapter_create(model,
+                                &(brink_adapter_desc){.name = name,
+                                                      .config = config,
+                                                      .config_bytes = config_bytes,
+                                                      .weights = weights,
+                                                      .weights_bytes = weights_bytes,
+                                                      .modules = modules,
+                                                      .modules_bytes = modules_bytes},
+                                out);
+}
+
+EXPORT(web_adapter_destroy)
+void web_adapter_destroy(brink_adapter *adapter)
+{
+    brink_adapter_destroy(adapter);
 }
 
 /* 1 and {id, text} while there is a token that was not taken yet, else 0. */

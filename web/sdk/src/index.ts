@@ -8,10 +8,10 @@
    What may take long takes an AbortSignal and then rejects with the signal's reason. Everything
    else that fails rejects with a BrinkError. */
 import { Connection } from "./connection.js";
-import { InvalidArgumentError } from "./errors.js";
+import { InvalidArgumentError, makeError } from "./errors.js";
 import { Generation } from "./generation.js";
 import type { WireGenerate, WireModel, WireSampling } from "./protocol.js";
-import { resolveSource } from "./source.js";
+import { readFile, resolveSource } from "./source.js";
 import { packTensor, unpackTensor } from "./tensor.js";
 import type {
   Embeddings,
@@ -106,7 +106,7 @@ export class Brink {
         },
       },
     );
-    return new Model(connection, loaded);
+    return new Model(connection, loaded, source);
   }
 
   memory(): Promise<MemoryUse> {
@@ -132,9 +132,11 @@ export class Model {
   readonly facts: Readonly<ModelFacts>;
   #connection: Connection;
   #model: number;
+  #source: ModelSource;
 
   /** @internal */
-  constructor(connection: Connection, { model, inputs, outputs, facts }: WireModel) {
+  constructor(connection: Connection, { model, inputs, outputs, facts }: WireModel, source: ModelSource) {
+    this.#source = source;
     this.#connection = connection;
     this.#model = model;
     this.inputs = inputs;
@@ -215,6 +217,25 @@ export class Model {
     return { ...rest, vectors: splitVectors(bytes, list.length, precision) as VectorTypes[P][] };
   }
 
+  /** Reads a LoRA adapter as PEFT saves it (adapter_config.json, adapter_model.safetensors); the model's own folder
+      has to have the brink_modules.json that its conversion wrote. Any number may be loaded; generate() names one. */
+  async loadAdapter(source: ModelSource, options: { signal?: AbortSignal } = {}): Promise<Adapter> {
+    const { signal } = options;
+    const need = async (name: string) => {
+      const bytes = await readFile(source, name, signal);
+      if (!bytes) throw makeError("bad-input", `${name}: no such file in the adapter's source`);
+      return bytes;
+    };
+    const [config, weights, modules] = await Promise.all([
+      need("adapter_config.json"),
+      need("adapter_model.safetensors"),
+      readFile(this.#source, "brink_modules.json", signal),
+    ]);
+    signal?.throwIfAborted();
+    const { adapter } = await this.#connection.call("loadAdapter", { model: this.#model, name: "adapter", config, weights, modules }, { signal });
+    return new Adapter(this.#connection, adapter);
+  }
+
   /** Generates from a prompt, a conversation or tokens, in a session of its own. */
   generate(options: GenerateOptions): Generation {
     return startGeneration(this.#connection, this.#model, 0, options);
@@ -237,6 +258,24 @@ export class Model {
   /** Frees the model and its sessions; what still uses it fails with a DisposedError. */
   async dispose(): Promise<void> {
     await this.#connection.call("disposeModel", { model: this.#model });
+  }
+}
+
+/** A LoRA adapter of one model. */
+export class Adapter {
+  #connection: Connection;
+  /** @internal */
+  readonly id: number;
+
+  /** @internal */
+  constructor(connection: Connection, id: number) {
+    this.#connection = connection;
+    this.id = id;
+  }
+
+  /** Frees it; not while a generation uses it. */
+  async dispose(): Promise<void> {
+    await this.#connection.call("disposeAdapter", { adapter: this.id });
   }
 }
 
@@ -356,6 +395,7 @@ function startGeneration(connection: Connection, model: number, session: number,
       stop: stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
       sampling: sampling(options),
       grammar: grammar(options),
+      adapter: options.adapter?.id ?? 0,
       ignoreEnd: options.ignoreEnd ?? false,
       margins: options.margins ?? false,
       profile: options.onProfile !== undefined,

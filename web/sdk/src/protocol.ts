@@ -78,6 +78,8 @@ export interface WireGenerate {
   sampling: WireSampling;
   /** The text of a schema or of rules; undefined: neither. */
   grammar: { isSchema: boolean; text: string } | undefined;
+  /** 0: none. */
+  adapter: number;
   ignoreEnd: boolean;
   margins: boolean;
   profile: boolean;
@@ -134,6 +136,8 @@ export interface Operations {
   saveSession: [{ session: number }, Uint8Array<ArrayBuffer>];
   loadSession: [{ model: number; context: number; bytes: Uint8Array }, { session: number }];
   disposeSession: [{ session: number }, null];
+  loadAdapter: [{ model: number; name: string; config: Uint8Array; weights: Uint8Array; modules: Uint8Array | undefined }, { adapter: number }];
+  disposeAdapter: [{ adapter: number }, null];
   generate: [WireGenerate, GenerateStats];
 }
 export type Operation = keyof Operations;

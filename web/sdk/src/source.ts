@@ -1,7 +1,7 @@
 /* source.ts — what load() accepts, made into what the worker can open. Addresses become absolute
    here, where the page's base is known; bytes that the caller holds stay here and go over in pieces,
    so that they are never in memory a third time. */
-import { InvalidArgumentError } from "./errors.js";
+import { InvalidArgumentError, makeError } from "./errors.js";
 import type { WireFile, WireSource } from "./protocol.js";
 import type { FileSource, ModelSource } from "./types.js";
 
@@ -38,6 +38,30 @@ function resolveFolder(address: string | URL, graph: string | undefined): Resolv
 function view(source: FileSource): Uint8Array | undefined {
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   return source instanceof ArrayBuffer ? new Uint8Array(source) : undefined;
+}
+
+/** A file of a source, whole; undefined where there is none. */
+export async function readFile(source: ModelSource, name: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+  const { wire, read } = resolveSource(source, undefined);
+  if (wire.kind === "folder") return fetchFile(`${new URL(name, wire.base).href}${wire.search}`, name, signal);
+  const file = wire.files[name];
+  if (file === undefined) return undefined;
+  if ("url" in file) return fetchFile(file.url, name, signal);
+  return "blob" in file ? new Uint8Array(await file.blob.arrayBuffer()) : read(name, 0, file.bytes);
+}
+
+async function fetchFile(url: string, name: string, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+  let response: Response;
+  try {
+    response = await fetch(url, { signal: signal ?? null });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw makeError("network", `${name}: ${url} could not be fetched (${(error as Error).message})`);
+  }
+  const page = response.headers.get("content-type")?.startsWith("text/html") ?? false;
+  if (response.status === 404 || response.status === 410 || page) return undefined;
+  if (!response.ok) throw makeError("network", `${name}: the server answered ${response.status} for ${url}`);
+  return new Uint8Array(await response.arrayBuffer());
 }
 
 function resolveFiles(files: Readonly<Record<string, FileSource>>, graph: string | undefined): ResolvedSource {

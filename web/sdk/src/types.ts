@@ -1,4 +1,5 @@
 /* types.ts — the public types: tensors, what a model is, options and results. */
+import type { Adapter } from "./index.js";
 
 /** numpy's names for ONNX's element types. Elements of 4 bits are two a byte, the first low. */
 export type TensorType =
@@ -226,6 +227,8 @@ export interface GenerateOptions extends SamplingOptions {
   schema?: object | boolean | string;
   /** Rules that derive the reply, in place of a schema. */
   grammar?: string;
+  /** A LoRA adapter, as Model.loadAdapter() gives it. With another than before, what a session holds is computed anew. */
+  adapter?: Adapter;
   /** Texts that end the reply and are not part of it. */
   stop?: string | readonly string[];
   signal?: AbortSignal;

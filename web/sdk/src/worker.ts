@@ -81,6 +81,8 @@ const operations: { [K in Operation]: (args: Operations[K][0], job: Job) => Oper
   saveSession: (args, job) => engine!.saveSession(args, job),
   loadSession: (args) => engine!.loadSession(args),
   disposeSession: (args) => engine!.disposeSession(args),
+  loadAdapter: (args) => engine!.loadAdapter(args),
+  disposeAdapter: (args) => engine!.disposeAdapter(args),
   generate: (args, job) => engine!.generate(args, job),
 };
 

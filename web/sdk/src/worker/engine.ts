@@ -22,6 +22,13 @@ interface Session {
   model: Model;
   busy: boolean;
 }
+
+interface Adapter {
+  pointer: number;
+  model: Model;
+  /** Generations. */
+  users: number;
+}
 interface Model {
   pointer: number;
   source: WireSource;
@@ -67,6 +74,7 @@ export class Engine {
   #waits = false;
   #models = new Map<number, Model>();
   #sessions = new Map<number, Session>();
+  #adapters = new Map<number, Adapter>();
   #next = 1;
 
   constructor(loaded: Loaded, threads: number, memoryBudget: number) {
@@ -338,6 +346,7 @@ export class Engine {
     for (const job of model.users.keys()) job.stop(disposed("model"));
     await Promise.allSettled(model.users.values());
     for (const session of [...model.sessions]) this.disposeSession({ session });
+    for (const [adapter, { model: of }] of this.#adapters) if (of === model) this.disposeAdapter({ adapter });
     this.#exports.web_model_destroy(model.pointer);
     return null;
   }
@@ -685,8 +694,10 @@ export class Engine {
     const { heap } = this;
     const exports = this.#exports;
     const scope = heap.scope();
+    const adapter = args.adapter === 0 ? undefined : this.#adapter(args.adapter, session.model);
     let task = 0;
     let grammar = 0;
+    if (adapter) adapter.users++;
     try {
       const out = scope.alloc(8);
       if (args.grammar) {
@@ -706,6 +717,7 @@ export class Engine {
         args.draftTokens,
         this.#sampling(scope, args.sampling),
         grammar,
+        adapter?.pointer ?? 0,
         out,
       );
       this.#check(status, "generating");
@@ -726,8 +738,44 @@ export class Engine {
     } finally {
       if (task) exports.web_task_destroy(task);
       exports.web_grammar_destroy(grammar);
+      if (adapter) adapter.users--;
       scope.free();
     }
+  }
+
+  loadAdapter({ model: id, name, config, weights, modules }: Operations["loadAdapter"][0]): Operations["loadAdapter"][1] {
+    const { heap } = this;
+    const model = this.#model(id);
+    const scope = heap.scope();
+    try {
+      const out = scope.alloc(4);
+      const status = this.#exports.web_adapter_create(
+        model.pointer, scope.text(name).pointer, scope.put(config), config.length, scope.put(weights), weights.length,
+        modules ? scope.put(modules) : 0, modules?.length ?? 0, out,
+      );
+      this.#check(status, "loading");
+      const adapter = this.#next++;
+      this.#adapters.set(adapter, { pointer: heap.u32(out), model, users: 0 });
+      return { adapter };
+    } finally {
+      scope.free();
+    }
+  }
+
+  #adapter(id: number, model: Model): Adapter {
+    const adapter = this.#adapters.get(id);
+    if (!adapter) throw disposed("adapter");
+    if (adapter.model !== model) throw makeError("invalid-argument", "the adapter is another model's");
+    return adapter;
+  }
+
+  disposeAdapter({ adapter: id }: { adapter: number }): null {
+    const adapter = this.#adapters.get(id);
+    if (!adapter) return null;
+    if (adapter.users) throw makeError("invalid-argument", "the adapter is in use", "Await or abort the generations that use it.");
+    this.#adapters.delete(id);
+    this.#exports.web_adapter_destroy(adapter.pointer);
+    return null;
   }
 
   #sampling(scope: Scope, options: WireSampling): number {

@@ -61,7 +61,9 @@ export interface Exports extends WebGpuExports {
   web_session_save_begin(session: number, out: number): number;
   web_session_saved(task: number, data: number, bytes: number): number;
   web_session_load(model: number, context: number, data: number, bytes: number, out: number): number;
-  web_generate_begin(session: number, tokens: number, count: number, maxTokens: number, stop: number, stopCount: number, flags: number, keep: number, draftTokens: number, sampling: number, grammar: number, out: number): number;
+  web_generate_begin(session: number, tokens: number, count: number, maxTokens: number, stop: number, stopCount: number, flags: number, keep: number, draftTokens: number, sampling: number, grammar: number, adapter: number, out: number): number;
+  web_adapter_create(model: number, name: number, config: number, configBytes: number, weights: number, weightsBytes: number, modules: number, modulesBytes: number, out: number): number;
+  web_adapter_destroy(adapter: number): void;
   web_grammar_create(model: number, isSchema: number, text: number, bytes: number, out: number): number;
   web_grammar_destroy(grammar: number): void;
   web_generate_next(task: number, id: number, text: number): number;
