@@ -133,8 +133,7 @@ int cli_bench_language(engine *e, const bench_options *o)
                  .decode = cli_alloc(repeat, sizeof(double))};
     double first = 0;
     brink_status status = measure(e, o, &desc, &s, &first);
-    exit_status =
-        status == BRINK_OK ? report(e, o, &s, first, &desc) : cli_engine_fail(e, status);
+    exit_status = status == BRINK_OK ? report(e, o, &s, first, &desc) : cli_engine_fail(e, status);
     free(s.total);
     free(s.prefill);
     free(s.decode);

@@ -538,7 +538,8 @@ typedef struct brink_generate_desc {
     const char *const *stop; /* texts that end the reply and are not part of it, copied */
     uint32_t stop_count;
     brink_sampling sampling;
-    const brink_adapter *adapter; /* NULL: the model as it is. What the session holds was read with the one
+    const brink_adapter
+        *adapter; /* NULL: the model as it is. What the session holds was read with the one
                                      of its last generation: with another it is read anew */
     brink_grammar
         *grammar; /* NULL: any text. Where tokens run out, the text is completed by the shortest

@@ -93,23 +93,26 @@ brink_status cpu_prepare_matmul_nbits_group(const kernel_args *a, packing *store
     return BRINK_OK;
 }
 
-/* The products and x · downᵀ together; then the changes from that. */
+/* The products and x · downᵀ together, that first, so that no thread ends with it alone; then the changes
+   from it. */
 static brink_status run_changed(const kernel_args *a, const packed_lora *const *changes,
-                                nbits *parts, uint32_t count)
+                                const nbits *products, uint32_t count)
 {
-    nbits up[NBITS_PARTS];
+    nbits parts[NBITS_RUN], up[NBITS_PARTS];
     uint32_t found = 0;
-    int64_t m = parts[0].m;
+    int64_t m = products[0].m;
     float *low = a->out[count]->data;
     for (uint32_t i = 0; i < count; i++) {
         if (changes[i] == NULL)
             continue;
         const tensor *down = a->in[DOWN + i];
-        lora_parts(changes[i], down, a->in[UP + i], parts[0].block, m, parts[0].x, low, parts[i].y,
-                   &parts[count + found], &up[found]);
+        lora_parts(changes[i], down, a->in[UP + i], products[0].block, m, products[0].x, low,
+                   products[i].y, &parts[found], &up[found]);
         low += m * down->dims[0];
         found++;
     }
+    for (uint32_t i = 0; i < count; i++)
+        parts[found + i] = products[i];
     TRY(nbits_packed_run(a, parts, count + found));
     return nbits_packed_run(a, up, found);
 }
@@ -127,7 +130,7 @@ brink_status cpu_matmul_nbits_group(const kernel_args *a)
     uint32_t count;
     const int64_t *columns = columns_of(a, &count);
     part p[NBITS_PARTS];
-    nbits parts[NBITS_RUN];
+    nbits parts[NBITS_PARTS];
     for (uint32_t i = 0; i < count; i++) {
         set_part(a, i, &p[i]);
         TRY(nbits_read(&p[i].args, columns[i], &parts[i]));

@@ -53,6 +53,9 @@ static packed_group group_at(const nbits_weights *w, int64_t g)
 
 static const char layout; /* its address names this layout among packed weights */
 
+/* Of short products that are worth the threads' meeting. */
+enum { SHARED_BYTES = 8 << 10 };
+
 /* Whether f is an f16 but for the rounding that made it an f32: up to two of its last places off. */
 static bool is_narrow(float f)
 {
@@ -473,6 +476,8 @@ brink_status nbits_packed_run(const kernel_args *a, nbits *parts, uint32_t count
     }
     int64_t lanes = parts[0].packed->lanes;
     int64_t grain = nbits_grain(&whole, lanes, exact ? 4 : 32, thread_pool_size(pool)) / lanes;
+    if (parts[0].add && job.first[count] * (int64_t)parts[0].packed->group_bytes > SHARED_BYTES)
+        grain = (job.first[count] + thread_pool_size(pool) - 1) / thread_pool_size(pool);
     thread_for(pool, job.first[count], grain, parts_range, &job);
     return BRINK_OK;
 }

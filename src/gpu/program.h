@@ -59,7 +59,7 @@ typedef struct gpu_fusion {
     const kernel_args *pre;  /* a norm whose result is what that norm reads, before the skip    */
     const kernel_args *gate; /* an elementwise chain of the two products' results               */
     bool swapped;            /* the chain begins with the second                                */
-    const kernel_args *lora[3]; /* an adapter's changes to each product; NULL: none             */
+    const kernel_args *lora[3];   /* an adapter's changes to each product; NULL: none             */
     const kernel_args *attention; /* that makes x, and may leave it in parts: */
     uint32_t splits;              /* how many; 0 and 1: none                  */
     uint32_t product; /* of an attention: 1 + the step of the product that joins its parts */

@@ -46,8 +46,8 @@ typedef struct ir_value {
     bool derived;           /* a constant computed here, not one of the file's */
     bool
         fixed; /* a constant that stays while the model does: of the file, or computed from those */
-    bool remote;  /* data names bytes in an executor's memory and is not to be read */
-    bool learned; /* a constant of this run only: an earlier segment's result, or from one */
+    bool remote;   /* data names bytes in an executor's memory and is not to be read */
+    bool learned;  /* a constant of this run only: an earlier segment's result, or from one */
     uint32_t lora; /* an adapter's matrix: which, see lora.h; 0: none */
 } ir_value;
 

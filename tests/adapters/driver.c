@@ -103,9 +103,9 @@ int main(int argc, char **argv)
     uint32_t ids[1024], count = 0;
     for (char *id = strtok(argv[4], ","); id != NULL && count < 1024; id = strtok(NULL, ","))
         ids[count++] = (uint32_t)strtoul(id, NULL, 10);
-    check(brink_model_open(
-        context, argv[1],
-        &(brink_model_desc){.gpu = gpu, .exact = strcmp(argv[3], "exact") == 0}, &m));
+    check(brink_model_open(context, argv[1],
+                           &(brink_model_desc){.gpu = gpu, .exact = strcmp(argv[3], "exact") == 0},
+                           &m));
     check(brink_session_create(m, NULL, &s));
     brink_adapter *adapters[64] = {0};
     char *names[64];
