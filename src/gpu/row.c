@@ -26,7 +26,7 @@ typedef struct shape {
     uint32_t threads, lanes, columns, steps;
 } shape;
 
-static shape choose(const gpu_nbits *p, int64_t columns, bool bytes, bool gated)
+static shape choose(const gpu_nbits *p, int64_t columns, bool bytes, bool gated, bool changed)
 {
     enum { STEPS = 4, ENOUGH = 128 /* workgroups */ };
     uint32_t units = (uint32_t)(p->k * p->bits / 128);
@@ -39,6 +39,10 @@ static shape choose(const gpu_nbits *p, int64_t columns, bool bytes, bool gated)
         s.columns /= 2;
     if (columns * s.lanes < (int64_t)ENOUGH / 2 * s.threads * s.columns)
         s.threads /= 2;
+    if (changed && s.threads < 256) { /* as many workgroups, and more hands for down x */
+        s.threads *= 2;
+        s.lanes *= 2;
+    }
     while (s.lanes > most)
         s.lanes /= 2;
     s.steps = (units + s.lanes - 1) / s.lanes;
@@ -221,7 +225,8 @@ static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusio
             d->count);
     }
     TRY(gpu_joined(g, list[1], p->count, &d->bindings[d->count++]));
-    uint32_t rank = (uint32_t)list[0][0]->dims[0], lanes = threads / rank;
+    uint32_t rank = (uint32_t)list[0][0]->dims[0];
+    uint32_t lanes = threads / (rank * (f->gate != NULL ? 2 : 1));
     uint32_t asks = ((uint32_t)p->k / 8 + lanes - 1) / lanes;
     asks = far ? 1 : asks < ASKS ? asks : ASKS;
     PUT(h,
@@ -318,7 +323,7 @@ static brink_status encode_row(gpu_program *g, const gpu_nbits *p, const gpu_fus
     if (most == 0)
         return BRINK_OK;
     bool bytes = !p->exact && p->k % 32 == 0;
-    shape s = choose(p, columns, bytes, gated);
+    shape s = choose(p, columns, bytes, gated, f != NULL && f->lora[0] != NULL);
     PUT(&h, "%s", gpu_source_functions);
     PUT(&h,
         "const threads = %uu;\nconst lanes = %uu;\nconst columns = %uu;\nconst steps = %uu;\n"

@@ -141,7 +141,8 @@ fn product_of(whole: u32) -> vec2<u32> {
     return vec2<u32>(which, select(select(0u, p.ends.x, which == 1u), p.ends.y, which == 2u));
 }
 
-const low_lanes = threads / max(rank, 1u); // of a row of down
+const low_rows = rank * select(1u, 2u, gated); // products that meet in a gate: of both at once
+const low_lanes = threads / max(low_rows, 1u); // of a row of down
 
 // What a round adds to this invocation's share of row local / low_lanes of a product's down x; of the first
 // it has asked before.
@@ -156,12 +157,12 @@ fn low_share(local: u32, which: u32, u0: u32, count: u32, asked: bool, before: D
     for (begin += asks * low_lanes; begin < eights; begin += asks * low_lanes) {
         sum += take_down(load_down(local, which, u0, begin, eights), begin, eights);
     }
-    return select(0.0, sum, local / low_lanes < rank);
+    return select(0.0, sum, local / low_lanes < low_rows);
 }
 
 // The i-th eight of a row of down in a round, none beyond.
 fn down_at(local: u32, which: u32, u0: u32, i: u32, eights: u32) -> vec4<u32> {
-    let row = which * rank + min(local / low_lanes, max(rank, 1u) - 1u);
+    let row = which * rank + min(local / low_lanes, max(low_rows, 1u) - 1u);
     return down_of(row * (k_ / 8u) + u0 * unit / 8u + min(i, eights - 1u));
 }
 
@@ -169,7 +170,7 @@ fn sum_low(local: u32, which: u32, share: f32) {
     workgroupBarrier();
     part[local] = share;
     workgroupBarrier();
-    if (local < rank) {
+    if (local < low_rows) {
         var sum = 0.0;
         for (var i = 0u; i < low_lanes; i++) {
             sum += part[local * low_lanes + i];
@@ -208,7 +209,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     var sums = vec4<f32>();
     var shares = vec3<f32>();
     let first_product = select(product_of(p.first + index * heads).x, 0u, gated);
-    let last_product = select(product_of(p.first + min(index * heads + heads, end) - 1u).x, 1u, gated);
+    let last_product = select(product_of(p.first + min(index * heads + heads, end) - 1u).x, 0u, gated);
     const step = select(1u, 2u, gated);
     let n = index * heads + local * step; // of w's rows, in their order here
     let all = count_of_columns();
