@@ -114,6 +114,7 @@ void gpu_weights_forget(gpu_device *d, gpu_weights *weights, const void *data)
                 continue;
             }
             gpu_buffer_free(d, weights->generation, w->buffer);
+            weights->forgotten++;
             *w = lists[k]->list[--lists[k]->count];
         }
 }

@@ -28,6 +28,7 @@ typedef struct gpu_weight_list {
 struct gpu_weights {
     gpu_weight_list single, joined;
     uint32_t generation; /* the device's, when they were made */
+    uint32_t forgotten;  /* grows when one goes while programs stay */
 };
 
 /* Whether the constant is on the GPU alone. */

@@ -26,6 +26,7 @@ static brink_status place(const executor *base, plan *p)
     g->generation = d->generation;
     g->p = p;
     g->weights = &e->weights;
+    g->forgotten = e->weights.forgotten;
     g->fusions = core_calloc(d->context, (uint64_t)p->step_count + 1, sizeof *g->fusions);
     g->absorbed = core_calloc(d->context, (uint64_t)p->step_count + 1, sizeof *g->absorbed);
     if (g->fusions == NULL || g->absorbed == NULL)
@@ -101,7 +102,10 @@ static void rebind(plan *p)
     for (uint32_t i = 0; g->constants != NULL && i < p->tensor_count; i++)
         if (p->ir.values[p->tensors[i].value].lora != 0)
             g->constants[i] = NULL;
-    gpu_program_unbind(g);
+    if (g->forgotten !=
+        g->weights->forgotten) /* another may have the address of one that is gone */
+        gpu_program_unbind(g);
+    g->forgotten = g->weights->forgotten;
 }
 
 static void forget(const executor *base, const void *data)

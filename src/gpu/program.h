@@ -82,6 +82,7 @@ typedef struct gpu_program {
     uint32_t step;            /* that is encoded                         */
     step_usage *usage;        /* of the run, NULL: not measured          */
     gpu_weights *weights;     /* the model's */
+    uint32_t forgotten;       /* of theirs, that its bind groups know of */
     WGPUBuffer saved;         /* the arena, while dispatches are measured; see measure.c */
     WGPUBuffer arena;         /* the workspace at the plan's offsets, then what the caller places */
     uint64_t arena_bytes;     /* … and then places for empty tensors */

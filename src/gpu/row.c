@@ -201,15 +201,16 @@ static bool is_far(const gpu_fusion *f)
 }
 
 /* An adapter's matrices: `down` of all products, then `up`, each as one. */
-static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusion *f,
-                             uint32_t threads, gpu_text_head *h, gpu_dispatch *d)
+static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusion *f, shape s,
+                             gpu_text_head *h, gpu_dispatch *d)
 {
-    enum { ASKS = 12, EARLY = 32 };
+    enum { ASKS = 12, EARLY = 32, WIDE_BYTES = 10 << 10 /* of 16 KiB of workgroup memory */ };
     if (f == NULL || f->lora[0] == NULL) {
-        PUT(h, "const rank = 0u;\nconst far = false;\nconst early = false;\nconst asks = 1u;\n"
-               "fn down_of(i: u32) -> vec4<u32> { return vec4<u32>(); }\n"
-               "fn up_of(i: u32) -> f32 { return 0.0; }\n"
-               "fn columns_of(i: u32) -> u32 { return 0u; }\n");
+        PUT(h,
+            "const wide_x = false;\nconst rank = 0u;\nconst far = false;\nconst early = false;\nconst asks = 1u;\n"
+            "fn down_of(i: u32) -> vec4<u32> { return vec4<u32>(); }\n"
+            "fn up_of(i: u32) -> f32 { return 0.0; }\n"
+            "fn columns_of(i: u32) -> u32 { return 0u; }\n");
         put_changes(h, 0, 1);
         return BRINK_OK;
     }
@@ -219,6 +220,7 @@ static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusio
         list[1][i] = f->lora[i]->in[3];
     }
     bool far = is_far(f);
+    uint32_t wide = 4 * (s.lanes * s.steps * (uint32_t)(128 / p->bits) + s.threads * s.columns);
     if (!far) {
         TRY(gpu_joined(g, list[0], p->count, &d->bindings[d->count++]));
         PUT(h, "@group(0) @binding(%u) var<storage, ACCESS_%u> down: array<vec4<u32>>;\n", d->count,
@@ -226,17 +228,18 @@ static brink_status put_lora(gpu_program *g, const gpu_nbits *p, const gpu_fusio
     }
     TRY(gpu_joined(g, list[1], p->count, &d->bindings[d->count++]));
     uint32_t rank = (uint32_t)list[0][0]->dims[0];
-    uint32_t lanes = threads / (rank * (f->gate != NULL ? 2 : 1));
+    uint32_t lanes = s.threads / (rank * (f->gate != NULL ? 2 : 1));
     uint32_t asks = ((uint32_t)p->k / 8 + lanes - 1) / lanes;
     asks = far ? 1 : asks < ASKS ? asks : ASKS;
     PUT(h,
-        "const rank = %uu;\nconst far = %s;\nconst early = %s;\nconst asks = %uu;\n"
+        "const wide_x = %s;\nconst rank = %uu;\nconst far = %s;\nconst early = %s;\nconst asks = %uu;\n"
         "@group(0) @binding(%u) var<storage, ACCESS_%u> up: array<u32>;\n"
         "fn down_of(i: u32) -> vec4<u32> { return %s; }\n"
         "fn up_of(i: u32) -> f32 { return unpack2x16float(up[i / 2u] >> (16u * (i %% 2u))).x; }\n"
         "fn columns_of(i: u32) -> u32 { return vec3<u32>(%uu, %uu, %uu)[i]; }\n",
-        rank, far ? "true" : "false", rank * (f->gate != NULL ? 2 : 1) <= EARLY ? "true" : "false",
-        asks, d->count, d->count, far ? "vec4<u32>()" : "down[i]", (uint32_t)p->parts[0].n,
+        !far && wide <= WIDE_BYTES ? "true" : "false", rank, far ? "true" : "false",
+        rank * (f->gate != NULL ? 2 : 1) <= EARLY ? "true" : "false", asks, d->count, d->count,
+        far ? "vec4<u32>()" : "down[i]", (uint32_t)p->parts[0].n,
         p->count > 1 ? (uint32_t)p->parts[1].n : 0, p->count > 2 ? (uint32_t)p->parts[2].n : 0);
     put_changes(h, rank, asks);
     return BRINK_OK;
@@ -347,7 +350,7 @@ static brink_status encode_row(gpu_program *g, const gpu_nbits *p, const gpu_fus
         PUT(&h, "fn count_of_columns() -> u32 { return p.n; }\n");
     put_parts(g, &h, &d);
     put_gate(&h, f);
-    TRY(put_lora(g, p, f, s.threads, &h, &d));
+    TRY(put_lora(g, p, f, s, &h, &d));
     const uint64_t all = (uint64_t)columns;
     for (uint64_t n = 0; n < all; n += most) {
         uint64_t some = all - n < most ? all - n : most;

@@ -3,6 +3,7 @@
 // value, as on the CPU. k is a multiple of 32. row.c writes fn stage out.
 
 var<workgroup> xs: array<vec2<u32>, chunk * unit / 8u>; // eight values each: as the codes lie, see pack
+var<workgroup> wide_xs: array<vec4<f32>, select(1u, chunk * unit / 4u, wide_x)>; // x as it is, for an adapter: of each eight the first four, then the others
 var<workgroup> x_scale: array<f32, (chunk * unit + 31u) / 32u>;
 
 // Four bits a code put even and odd elements apart; eight leave them in order.
@@ -52,6 +53,10 @@ fn settle(i: u32, parts: u32, r: Part) {
     let top = max(max(part[j], part[j + 1u]), max(part[j + 2u], part[j + 3u]));
     if (i < parts) {
         xs[i] = pack(r.a, r.b, select(0.0, 127.0 / top, top > 0.0));
+        if (wide_x) {
+            wide_xs[i] = r.a;
+            wide_xs[i + chunk * unit / 8u] = r.b;
+        }
         if (i % 4u == 0u) {
             x_scale[i / 4u] = top / 127.0;
         }
@@ -106,6 +111,9 @@ fn eight_by(halves: vec4<u32>, i: u32) -> f32 {
     let p3 = unpack2x16float(halves.w);
     var a = vec4<f32>(p0, p1);
     var b = vec4<f32>(p2, p3);
+    if (wide_x) {
+        return dot(a, wide_xs[i]) + dot(b, wide_xs[i + chunk * unit / 8u]);
+    }
     if (bits == 4u) {
         a = vec4<f32>(p0.x, p1.x, p2.x, p3.x);
         b = vec4<f32>(p0.y, p1.y, p2.y, p3.y);
