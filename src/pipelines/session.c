@@ -608,8 +608,10 @@ brink_status session_restore(brink_session *s, uint64_t deadline)
                          s->model->onnx.file);
     while (s->owed != 0) {
         uint32_t taken;
-        if (!s->refilling)
+        if (!s->refilling) {
+            TRY(session_reserve(s, s->length + s->owed)); /* which may move the tokens */
             TRY(session_step_begin(s, s->tokens + s->length, s->owed, &taken));
+        }
         s->refilling = true;
         TRY(session_step_advance(s, deadline));
         s->refilling = false;
