@@ -6,12 +6,18 @@
 
 #include "gpu/program.h"
 
+#include <stdarg.h>
+
 extern const gpu_kernel_fn gpu_kernels[OP_COUNT];
 
 static inline bool gpu_is_f32(const tensor *t)
 {
     return t != NULL && t->type == BRINK_F32;
 }
+
+/* Appends to a text of `room` bytes; what finds no place is cut, so that the shader does not compile. */
+void gpu_text_append(char *text, size_t room, size_t *used, const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
 
 /* The tensor whose bytes these are. Two inputs of one root cannot both be bound: see pipeline.h. */
 static inline uint32_t gpu_root(const tensor *t)

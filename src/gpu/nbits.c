@@ -10,7 +10,6 @@
 #include "gpu/sources.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 /* ── Reading the node ── */
@@ -58,13 +57,11 @@ static gpu_nbits read(const kernel_args *a)
 
 void gpu_nbits_put(gpu_text_head *h, const char *format, ...)
 {
-    size_t room = sizeof h->text - h->used;
     va_list args;
     va_start(args, format);
-    int bytes = vsnprintf(h->text + h->used, room, format, args);
+    gpu_text_append(h->text, sizeof h->text, &h->used, format, args);
     va_end(args);
-    assert(bytes >= 0 && (size_t)bytes < room);
-    h->used += bytes < 0 ? 0 : (size_t)bytes < room ? (size_t)bytes : room - 1;
+    assert(h->used + 1 < sizeof h->text);
 }
 
 void gpu_nbits_scales(gpu_text_head *h, const gpu_nbits *p, uint32_t scale_at, uint32_t zero_at,

@@ -8,15 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
+void gpu_text_append(char *text, size_t room, size_t *used, const char *format, va_list args)
+{
+    int n = vsnprintf(text + *used, room - *used, format, args);
+    *used += n < 0 ? 0 : (size_t)n;
+    if (*used >= room)
+        *used = room - 1;
+}
+
 void gpu_put(gpu_wgsl *t, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(t->data + t->used, GPU_HEAD - t->used, format, args);
+    gpu_text_append(t->data, sizeof t->data, &t->used, format, args);
     va_end(args);
-    t->used += n < 0 ? 0 : (size_t)n;
-    if (t->used >= GPU_HEAD)
-        t->used = GPU_HEAD - 1;
 }
 
 void gpu_put_number(gpu_wgsl *t, const char *name, float value)
